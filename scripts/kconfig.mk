@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# Kconfig front ends: Kconfiglib (reference) or kconfig-frontends, whichever is there.
+#: make menuconfig     choose features (also defconfig, olddefconfig, savedefconfig, NAME_defconfig)
+
+KCONFIG_ENV = KCONFIG_CONFIG=$(abspath $(CONFIG_FILE)) CONFIG_=CONFIG_ srctree=$(abspath $(S))
+have_kconfiglib = $(shell $(PYTHON3) -c 'import kconfiglib' 2>/dev/null && echo y)
+kconfig_tool = $(if $(have_kconfiglib),$(PYTHON3) -m $(1),$(2))
+kconfig_run = $(Q)mkdir -p $(O) && cd $(S) && $(KCONFIG_ENV) $(1)
+
+menuconfig:
+	$(call kconfig_run,$(call kconfig_tool,menuconfig,kconfig-mconf Kconfig))
+
+olddefconfig:
+	$(call kconfig_run,$(call kconfig_tool,olddefconfig,kconfig-conf --olddefconfig Kconfig))
+
+savedefconfig:
+	$(call kconfig_run,$(call kconfig_tool,savedefconfig --out $(abspath $(O))/defconfig,kconfig-conf --savedefconfig=$(abspath $(O))/defconfig Kconfig))
+
+defconfig: pawl_defconfig
+
+# Spelled out one by one: build systems find such targets with `make -pn`.
+DEFCONFIGS := $(notdir $(wildcard $(S)/configs/*_defconfig))
+define defconfig_rule
+$(1):
+	@mkdir -p $(O)
+	$(Q)cp $(S)/configs/$(1) $(CONFIG_FILE)
+	$(Q)if [ -n "$(have_kconfiglib)" ] || command -v kconfig-conf >/dev/null; then $(MAKE) -f $(firstword $(MAKEFILE_LIST)) O=$(O) olddefconfig; fi
+endef
+$(foreach d,$(DEFCONFIGS),$(eval $(call defconfig_rule,$(d))))
+
+.PHONY: menuconfig olddefconfig savedefconfig defconfig $(DEFCONFIGS)
