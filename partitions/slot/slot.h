@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing a slot: the only code that writes system images. Order (design 5, 7):
+ * open all parts → spoil the head of each → write every leaf but 0 → fsync, read
+ * all back without the page cache → leaf 0 of each, fsync, read back. The write
+ * of leaf 0 is what makes the slot loadable; the boot environment is changed by
+ * others, after that.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/hash.h"
+#include "agent/base/reader.h"
+#include "partitions/slot/format.h"
+
+#define SLOT_PARTS_MAX 8
+
+enum slot_encoding { SLOT_NONE, SLOT_ZLIB, SLOT_ZSTD };
+
+/* Where one image of the target slot goes, from the configuration. */
+struct slot_part {
+	char image[33];
+	char path[512]; /* block device or regular file */
+};
+
+/* One image, as plain values; everything is borrowed. `leaves` is verified by the caller. */
+struct slot_image {
+	const char *name;
+	uint64_t size;
+	enum hash_alg leaf_alg;
+	const uint8_t *leaves; /* slot_leaf_count(size) digests */
+	enum slot_encoding encoding;
+	const struct slot_pieces *pieces;
+	struct reader full; /* bytes of the `full` object; not trusted */
+};
+
+/* Called now and then while bytes move; may be NULL. */
+struct slot_progress {
+	void *ctx;
+	void (*report)(void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched);
+};
+
+struct slot_stats {
+	uint64_t leaves_kept;	 /* already right in the target, not written */
+	uint64_t leaves_written;
+	uint64_t bytes_fetched;	 /* stored bytes read from `full` */
+	uint64_t bytes_written;
+};
+
+struct slot_target; /* an opened target slot; opaque */
+
+/* Size in bytes of a block device or file; E_SLOT when missing. */
+int slot_part_size(const char *path, uint64_t *size, struct err *e);
+
+/*
+ * Opens every part for writing, before anything is changed: block devices
+ * O_EXCL, files with flock; refused (E_SLOT, named) when missing, mounted or
+ * otherwise in use, read-only, smaller than `needed[i]`, the same file twice,
+ * or the same device as any of `forbidden` (the parts of the running and the
+ * committed slot). E_BUSY when another process holds it.
+ */
+int slot_open_target(const struct slot_part *parts, const uint64_t *needed, size_t count,
+	const struct slot_part *forbidden, size_t forbidden_count, struct slot_target **out,
+	struct err *e);
+void slot_close_target(struct slot_target *t);
+
+/* Zeroes and flushes the first 4 KiB of every part: from here on the slot cannot be booted. */
+int slot_spoil(struct slot_target *t, struct err *e);
+
+/*
+ * Fills part `index` with the image, all leaves but the first, which is kept in
+ * memory (verified). Leaves that are right already are not written again, and
+ * what is not needed is not read from `full`. Nothing is decompressed before its
+ * stored piece's hash matched; nothing is written before its leaf's hash
+ * matched. E_HASH names image, leaf and source after a second wrong try (when
+ * the reader allows to try again); E_IO, E_SIZE, or the reader's error.
+ */
+int slot_write(struct slot_target *t, size_t index, const struct slot_image *image,
+	const struct slot_progress *progress, struct slot_stats *stats, struct err *e);
+
+/*
+ * After slot_write of every part: fsync, read back every leaf but the first
+ * around the page cache, write leaf 0 of each part, fsync, read it back. Then
+ * the slot is whole. E_READBACK names device, byte and whether reading or
+ * writing is to blame (decided by reading a second time).
+ */
+int slot_finish(struct slot_target *t, const struct slot_progress *progress, struct err *e);
+
+/*
+ * Hashes an image in place, read around the page cache (the trial's second
+ * look, doctor, the independent checker): all leaves right? E_HASH or
+ * E_READBACK names the first wrong leaf. `path` is opened read-only.
+ */
+int slot_check(const char *path, uint64_t size, enum hash_alg alg, const uint8_t *leaves,
+	struct err *e);
+
+/*
+ * Zeroes the head of every part of a failed slot (design 7), opened with the
+ * same precautions as a target.
+ */
+int slot_spoil_parts(const struct slot_part *parts, size_t count,
+	const struct slot_part *forbidden, size_t forbidden_count, struct err *e);
