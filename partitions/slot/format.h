@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,29 +19,34 @@
 #include "agent/base/err.h"
 #include "agent/base/hash.h"
 
-#define SLOT_LEAF_SIZE	     (256u * 1024)
-#define SLOT_PIECE_SIZE	     (4u * 1024 * 1024) /* output bytes that each piece of `full` covers */
+#define SLOT_LEAF_SIZE       (256u * 1024)
+#define SLOT_PIECE_SIZE      (4u * 1024 * 1024) /* output bytes that each piece of `full` covers */
 #define SLOT_LEAVES_A_PIECE  (SLOT_PIECE_SIZE / SLOT_LEAF_SIZE)
-#define SLOT_BLOCK_SIZE	     4096u
-#define SLOT_ZSTD_WINDOW_LOG 22u		/* 4 MiB */
-#define SLOT_IMAGE_MAX	     (UINT64_C(64) << 30)
+#define SLOT_BLOCK_SIZE      4096u
+#define SLOT_ZSTD_WINDOW_LOG 22u /* 4 MiB */
+#define SLOT_IMAGE_MAX       (UINT64_C(64) << 30)
 #define SLOT_PIECES_HEADER   20u
 #define SLOT_PIECES_ENTRY    36u
 #define SLOT_STORED_SLACK    (64u * 1024) /* a piece may be stored this much larger than its output */
 
+#define SLOT_STORED_MAX (SLOT_PIECE_SIZE + SLOT_STORED_SLACK)
+
+/* A size that a block image may have: a multiple of 4096, at most 64 GiB, not 0. */
+bool slot_image_size_ok(uint64_t image_size);
+
 /* Numbers that follow from an image's size. */
 uint64_t slot_leaf_count(uint64_t image_size);
 uint64_t slot_piece_count(uint64_t image_size);
-size_t slot_leaf_length(uint64_t image_size, uint64_t leaf);   /* output bytes of one leaf */
+size_t slot_leaf_length(uint64_t image_size, uint64_t leaf); /* output bytes of one leaf */
 size_t slot_piece_length(uint64_t image_size, uint64_t piece); /* output bytes of one piece */
 
 /* A verified and parsed piece table. */
 struct slot_pieces {
 	uint64_t image_size;
 	uint32_t count;
-	uint32_t *stored;	       /* stored length of each */
-	uint64_t *offset;	       /* in `full`, by addition */
-	uint8_t (*sha256)[HASH_SIZE];  /* of the stored bytes */
+	uint32_t *stored; /* stored length of each */
+	uint64_t *offset; /* in `full`, by addition */
+	uint8_t (*sha256)[HASH_SIZE]; /* of the stored bytes */
 	uint64_t stored_total;
 };
 
