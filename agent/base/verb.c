@@ -50,9 +50,9 @@ static int find_option(const struct verb_option *options, const char *word, cons
 	return -1;
 }
 
-/* Reads the option at argv[*at]; moves *at to its last word. */
+/* Reads the option at argv[*at] and tells the visitor; moves *at to its last word. */
 static int read_option(const struct verb_option *options, int argc, char **argv, int *at,
-	const char **values, struct err *e)
+	const struct verb_visitor *visitor, struct err *e)
 {
 	const char *value = NULL;
 	const char *word = argv[*at];
@@ -63,32 +63,28 @@ static int read_option(const struct verb_option *options, int argc, char **argv,
 	if (!options[i].value) {
 		if (value)
 			return err_set(e, E_USAGE, "option %s takes no value", options[i].name);
-		values[i] = "";
-		return 0;
+		return visitor->option(visitor->ctx, (size_t)i, "", e);
 	}
 	if (!value) {
 		if (*at + 1 >= argc)
-			return err_set(e, E_USAGE, "option %s needs a value: %s", word,
-				options[i].value);
+			return err_set(
+				e, E_USAGE, "option %s needs a value: %s", word, options[i].value);
 		value = argv[++*at];
 	}
-	values[i] = value;
-	return 0;
+	return visitor->option(visitor->ctx, (size_t)i, value, e);
 }
 
-int verb_read_options(const struct verb_option *options, int argc, char **argv,
-	const char **values, int *rest, struct err *e)
+int verb_walk_options(const struct verb_option *options, int argc, char **argv,
+	const struct verb_visitor *visitor, int *rest, struct err *e)
 {
 	int kept = 0;
 	bool ended = false;
 
-	for (int i = 0; options && options[i].name; i++)
-		values[i] = NULL;
 	for (int i = 0; i < argc; i++) {
 		if (!ended && strcmp(argv[i], "--") == 0) {
 			ended = true;
 		} else if (!ended && strncmp(argv[i], "--", 2) == 0) {
-			if (read_option(options, argc, argv, &i, values, e) < 0)
+			if (read_option(options, argc, argv, &i, visitor, e) < 0)
 				return -1;
 		} else {
 			argv[kept++] = argv[i];
@@ -96,6 +92,25 @@ int verb_read_options(const struct verb_option *options, int argc, char **argv,
 	}
 	*rest = kept;
 	return 0;
+}
+
+static int keep_last(void *ctx, size_t index, const char *value, struct err *e)
+{
+	const char **values = ctx;
+
+	(void)e;
+	values[index] = value;
+	return 0;
+}
+
+int verb_read_options(const struct verb_option *options, int argc, char **argv, const char **values,
+	int *rest, struct err *e)
+{
+	const struct verb_visitor visitor = {.ctx = values, .option = keep_last};
+
+	for (int i = 0; options && options[i].name; i++)
+		values[i] = NULL;
+	return verb_walk_options(options, argc, argv, &visitor, rest, e);
 }
 
 static void print_options(const struct verb_option *options)
@@ -111,8 +126,8 @@ static void print_options(const struct verb_option *options)
 void verb_print_help(const struct verb_program *p, const struct verb *v)
 {
 	if (v) {
-		printf("usage: %s %s%s%s%s\n\n%s\n", p->name, v->name, v->options ? " [OPTION…]" : "",
-			v->args[0] ? " " : "", v->args, v->summary);
+		printf("usage: %s %s%s%s%s\n\n%s\n", p->name, v->name,
+			v->options ? " [OPTION…]" : "", v->args[0] ? " " : "", v->args, v->summary);
 		if (v->text)
 			printf("\n%s\n", v->text);
 		if (v->options) {
