@@ -15,7 +15,7 @@ struct process_request {
 	const char *const *env;	  /* NULL-terminated "KEY=value"; the whole environment */
 	const uint8_t *input;	  /* for standard input; may be NULL */
 	size_t input_len;
-	unsigned timeout_seconds; /* at the limit the whole process group gets SIGKILL */
+	unsigned timeout_seconds; /* at the limit the whole process group gets SIGKILL; 0 = 1 */
 };
 
 struct process_result {
@@ -31,6 +31,11 @@ struct process_result {
  * is read and dropped, so a talkative child does not block. No descriptor but
  * these three is passed on. When the child is gone, what is left of its group
  * is killed, and a background child that holds the pipe open is not waited for.
+ * It starts in its own session, in "/", with umask 022 and default signals, and
+ * is killed when the agent dies. A process that makes a session of its own
+ * (setsid) leaves the group and is not found; under systemd the unit's control
+ * group ends it. Call it from the main thread (PR_SET_PDEATHSIG follows threads).
+ * Output is added to what the buffers hold.
  * 0 when it was started and has ended in whatever way (see `res`); E_HOOK when
  * it cannot be started (named, with errno).
  */
