@@ -20,22 +20,22 @@
 #include "agent/base/fetcher.h"
 #include "agent/base/hash.h"
 
-#define TRUST_ROOT_MAX	     (256 * 1024)
-#define TRUST_TIMESTAMP_MAX  (32 * 1024)
-#define TRUST_SNAPSHOT_MAX   (64 * 1024)
-#define TRUST_TARGETS_MAX    (1024 * 1024)
-#define TRUST_ROOTS_A_RUN    64
+#define TRUST_ROOT_MAX        (256 * 1024)
+#define TRUST_TIMESTAMP_MAX   (32 * 1024)
+#define TRUST_SNAPSHOT_MAX    (64 * 1024)
+#define TRUST_TARGETS_MAX     (1024 * 1024)
+#define TRUST_ROOTS_A_RUN     64
 #define TRUST_TARGET_PATH_MAX 256
 
 /* What differs between the agent, a bundle, and the conformance client. Plain values. */
 struct trust_options {
 	const uint8_t *image_root; /* bytes of the root.json that the image carries; borrowed */
 	size_t image_root_len;
-	uint64_t root_floor;	   /* root version in the image's backstop, 0 = none */
-	int store;		   /* descriptor of the folder, borrowed; -1 = scratch set, nothing kept */
-	int64_t now;		   /* wall clock, seconds */
+	uint64_t root_floor; /* root version in the image's backstop, 0 = none */
+	int store; /* descriptor of the folder, borrowed; -1 = scratch set, nothing kept */
+	int64_t now; /* wall clock, seconds */
 	bool clock_synchronised;
-	int64_t time_floor;	   /* design 4.4; 0 = none */
+	int64_t time_floor; /* design 4.4; 0 = none */
 	/*
 	 * A local file that root installs (design 4.3): expiry of timestamp and
 	 * snapshot is ignored; expired targets or final root are accepted and
@@ -49,9 +49,9 @@ struct trust_options {
 
 /* What is known after trust_refresh or trust_load_stored. */
 struct trust_facts {
-	int64_t time;	       /* T, at which expiry was judged */
-	bool freshness_known;  /* false: the clock was not synchronised */
-	int64_t time_floor;    /* the floor to persist; never lower than the option's */
+	int64_t time; /* T, at which expiry was judged */
+	bool freshness_known; /* false: the clock was not synchronised */
+	int64_t time_floor; /* the floor to persist; never lower than the option's */
 	uint64_t root_version;
 	uint64_t timestamp_version;
 	uint64_t snapshot_version;
@@ -60,9 +60,9 @@ struct trust_facts {
 	int64_t timestamp_expires;
 	int64_t targets_expires;
 	int64_t targets_issued; /* x-issued of targets, 0 where absent */
-	bool expired_accepted;  /* offline only: targets or final root were expired */
-	bool unchanged;		/* the server said that timestamp did not change */
-	unsigned new_roots;	/* successor roots accepted in this run */
+	bool expired_accepted; /* offline only: targets or final root were expired */
+	bool unchanged; /* the server said that timestamp did not change */
+	unsigned new_roots; /* successor roots accepted in this run */
 };
 
 /* One target file, as signed. `custom` is borrowed from the trust object; may be NULL. */
@@ -113,8 +113,8 @@ int trust_find_target(struct trust *t, const struct fetcher *metadata, const cha
 	struct trust_target *out, struct err *e);
 
 /* Do these bytes have the signed length and hashes? E_SIZE, E_HASH. */
-int trust_check_target(const struct trust_target *target, const void *data, size_t len,
-	struct err *e);
+int trust_check_target(
+	const struct trust_target *target, const void *data, size_t len, struct err *e);
 
 /* Is the release on hold by timestamp's x-hold? */
 bool trust_is_held(const struct trust *t, const char *product, uint64_t release);
