@@ -9,13 +9,13 @@
 #include "agent/base/err.h"
 #include "agent/plan/plan.h"
 
-#define MANIFEST_SCHEMA 1
-#define MANIFEST_MAX	(1024 * 1024)
+#define MANIFEST_SCHEMA    1
+#define MANIFEST_MAX       (1024 * 1024)
 #define MANIFEST_WAVES_MAX 32
 
 struct manifest_wave {
-	unsigned percent;  /* 0..100, cumulative, not falling */
-	uint64_t seconds;  /* after rollout start, rising */
+	unsigned percent; /* 0..100, cumulative, not falling */
+	uint64_t seconds; /* after rollout start, rising */
 };
 
 /* As signed. Every string is NUL-terminated, printable UTF-8 without control characters. */
@@ -29,7 +29,7 @@ struct manifest {
 	size_t advisory_count;
 	char (*cves)[PLAN_VERSION_SIZE];
 	size_t cve_count;
-	uint64_t min_from;	 /* lowest installed release it may be installed over; 0 = any */
+	uint64_t min_from; /* lowest installed release it may be installed over; 0 = any */
 	int64_t available_until; /* 0 = not said */
 	char notes[1025];
 	char inseparable_reason[257];

@@ -8,10 +8,10 @@
 
 #include "agent/base/hash.h"
 
-#define PLAN_IMAGES_MAX	 8
-#define PLAN_NAME_SIZE	 33 /* product, channel, image name, with the NUL */
+#define PLAN_IMAGES_MAX   8
+#define PLAN_NAME_SIZE    33 /* product, channel, image name, with the NUL */
 #define PLAN_VERSION_SIZE 65
-#define PLAN_LIST_MAX	 64 /* entries of advisories, cves, compatible, channels, requires */
+#define PLAN_LIST_MAX     64 /* entries of advisories, cves, compatible, channels, requires */
 
 enum plan_class { PLAN_SECURITY, PLAN_FUNCTIONAL, PLAN_MIXED };
 enum plan_encoding { PLAN_NONE, PLAN_ZLIB, PLAN_ZSTD };
@@ -43,7 +43,7 @@ struct plan {
 	uint64_t epoch;
 	uint8_t manifest[HASH_SIZE];
 	enum plan_class update_class;
-	int64_t support_end;	 /* seconds, 0 = not said */
+	int64_t support_end; /* seconds, 0 = not said */
 	int64_t issued;
 	uint8_t sbom[HASH_SIZE]; /* all zero = none */
 	struct plan_image images[PLAN_IMAGES_MAX];

@@ -9,11 +9,13 @@
 #include "agent/base/err.h"
 #include "agent/plan/manifest.h"
 
+#define POLICY_DEFER_MAX (INT64_C(30) * 86400) /* `pawl defer` is bounded by it, seconds */
+
 enum policy_auto { POLICY_SECURITY, POLICY_ALL, POLICY_NOTIFY, POLICY_OFF };
 
 struct policy_part {
 	char image[PLAN_NAME_SIZE]; /* image name that the target slot has a place for */
-	uint64_t size;		    /* bytes of that place; 0 = not known yet, not judged */
+	uint64_t size; /* bytes of that place; 0 = not known yet, not judged */
 };
 
 /* The device, as plain values. */
@@ -22,13 +24,13 @@ struct policy_device {
 	const char *channel;
 	const char *compatible;
 	uint64_t installed_release; /* what runs now; 0 = unknown */
-	uint64_t release_floor;	    /* highest ever committed, or the image's backstop */
+	uint64_t release_floor; /* highest ever committed, or the image's backstop */
 	uint64_t epoch_floor;
 	const struct policy_part *parts;
 	size_t part_count;
-	bool zstd;		    /* can this build decompress zstd? */
+	bool zstd; /* can this build decompress zstd? */
 	uint8_t seed[16];
-	int64_t time;		    /* T */
+	int64_t time; /* T */
 };
 
 /* What is said about this release beside its manifest. */
@@ -36,10 +38,10 @@ struct policy_release {
 	bool held;
 	bool revoked;
 	bool failed_before;
-	unsigned cap;		/* percent */
-	bool by_hand;		/* `install`: rollout, cap, auto and defer are ignored */
-	bool retry_failed;	/* a person said so */
-	bool local_bundle;	/* no channel is demanded: looked up as a release */
+	unsigned cap; /* percent */
+	bool by_hand; /* `install`: rollout, cap, auto and defer are ignored */
+	bool retry_failed; /* a person said so */
+	bool local_bundle; /* no channel is demanded: looked up as a release */
 };
 
 struct policy_user {
@@ -49,15 +51,15 @@ struct policy_user {
 
 enum policy_verdict {
 	POLICY_INSTALL,
-	POLICY_CURRENT,	 /* the device has it already */
-	POLICY_WAIT,	 /* allowed, but not now: see `why` and `not_before` */
-	POLICY_TELL,	 /* allowed, and a person must ask for it */
+	POLICY_CURRENT, /* the device has it already */
+	POLICY_WAIT, /* allowed, but not now: see `why` and `not_before` */
+	POLICY_TELL, /* allowed, and a person must ask for it */
 };
 
 struct policy_answer {
 	enum policy_verdict verdict;
 	int64_t not_before; /* WAIT: seconds, 0 = not known */
-	bool repair;	    /* the very release of the floor while an older one runs */
+	bool repair; /* the very release of the floor while an older one runs */
 	char why[160];
 };
 
