@@ -27,7 +27,11 @@ struct slot_part {
 	char path[512]; /* block device or regular file */
 };
 
-/* One image, as plain values; everything is borrowed. `leaves` is verified by the caller. */
+/*
+ * One image, as plain values; everything is borrowed: the reader, name and
+ * pieces until slot_write returns, `leaves` until slot_finish does. `leaves`
+ * is verified by the caller.
+ */
 struct slot_image {
 	const char *name;
 	uint64_t size;
@@ -38,16 +42,22 @@ struct slot_image {
 	struct reader full; /* bytes of the `full` object; not trusted */
 };
 
-/* Called now and then while bytes move; may be NULL. */
+/*
+ * Called now and then while bytes move; may be NULL. `done` of `total` bytes of
+ * this image are settled (slot_finish: read back), `fetched` were read from the
+ * source (slot_finish: 0). In slot_write `total` is reached once, at the end.
+ */
 struct slot_progress {
 	void *ctx;
-	void (*report)(void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched);
+	void (*report)(
+		void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched);
 };
 
+/* Of one slot_write; leaf 0 counts there although slot_finish writes it. */
 struct slot_stats {
-	uint64_t leaves_kept;	 /* already right in the target, not written */
+	uint64_t leaves_kept; /* already right in the target, not written */
 	uint64_t leaves_written;
-	uint64_t bytes_fetched;	 /* stored bytes read from `full` */
+	uint64_t bytes_fetched; /* stored bytes read from `full` */
 	uint64_t bytes_written;
 };
 
@@ -76,8 +86,11 @@ int slot_spoil(struct slot_target *t, struct err *e);
  * memory (verified). Leaves that are right already are not written again, and
  * what is not needed is not read from `full`. Nothing is decompressed before its
  * stored piece's hash matched; nothing is written before its leaf's hash
- * matched. E_HASH names image, leaf and source after a second wrong try (when
- * the reader allows to try again); E_IO, E_SIZE, or the reader's error.
+ * matched. E_HASH names image, leaf and source after a second wrong try;
+ * E_SIZE or E_META for a piece that is no stream of the right length; E_IO,
+ * E_SPACE with device and byte; E_COMPAT for an encoding that is not built in;
+ * E_INTERNAL when slot_spoil was not called; or the reader's error. After a
+ * failure call it again: what was written right is found and kept.
  */
 int slot_write(struct slot_target *t, size_t index, const struct slot_image *image,
 	const struct slot_progress *progress, struct slot_stats *stats, struct err *e);
@@ -86,7 +99,8 @@ int slot_write(struct slot_target *t, size_t index, const struct slot_image *ima
  * After slot_write of every part: fsync, read back every leaf but the first
  * around the page cache, write leaf 0 of each part, fsync, read it back. Then
  * the slot is whole. E_READBACK names device, byte and whether reading or
- * writing is to blame (decided by reading a second time).
+ * writing is to blame (decided by reading a second time). On any failure the
+ * heads are zero again.
  */
 int slot_finish(struct slot_target *t, const struct slot_progress *progress, struct err *e);
 
@@ -95,12 +109,12 @@ int slot_finish(struct slot_target *t, const struct slot_progress *progress, str
  * look, doctor, the independent checker): all leaves right? E_HASH or
  * E_READBACK names the first wrong leaf. `path` is opened read-only.
  */
-int slot_check(const char *path, uint64_t size, enum hash_alg alg, const uint8_t *leaves,
-	struct err *e);
+int slot_check(
+	const char *path, uint64_t size, enum hash_alg alg, const uint8_t *leaves, struct err *e);
 
 /*
  * Zeroes the head of every part of a failed slot (design 7), opened with the
  * same precautions as a target.
  */
-int slot_spoil_parts(const struct slot_part *parts, size_t count,
-	const struct slot_part *forbidden, size_t forbidden_count, struct err *e);
+int slot_spoil_parts(const struct slot_part *parts, size_t count, const struct slot_part *forbidden,
+	size_t forbidden_count, struct err *e);

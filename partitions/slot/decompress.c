@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One stored piece to its exact output: zlib and zstd behind one function. */
+#include "partitions/slot/decompress.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+#ifdef CONFIG_ZSTD
+#include <zstd.h>
+#endif
+
+#include "agent/base/buf.h"
+#include "agent/base/must.h"
+
+struct decoder {
+	enum slot_encoding encoding;
+	z_stream zlib;
+	bool zlib_ready;
+#ifdef CONFIG_ZSTD
+	ZSTD_DCtx *zstd;
+#endif
+};
+
+#define ZLIB_WRAPPER_BITS 15 /* zlib header only: neither gzip nor raw deflate */
+
+static int open_zlib(struct decoder *d, struct err *e)
+{
+	if (inflateInit2(&d->zlib, ZLIB_WRAPPER_BITS) != Z_OK)
+		return err_set(e, E_NOMEM, "no memory for a zlib decoder");
+	d->zlib_ready = true;
+	return 0;
+}
+
+static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
+	size_t out_len, struct err *e)
+{
+	z_stream *z = &d->zlib;
+
+	if (inflateReset(z) != Z_OK)
+		return err_set(e, E_INTERNAL, "zlib cannot start again");
+	/* zlib's interface has no const and 32-bit counts; pieces are far below 4 GiB. */
+	z->next_in = (Bytef *)(uintptr_t)in;
+	z->avail_in = (uInt)in_len;
+	z->next_out = out;
+	z->avail_out = (uInt)out_len;
+	int rc = inflate(z, Z_FINISH);
+	if (rc == Z_DATA_ERROR || rc == Z_NEED_DICT || rc == Z_STREAM_ERROR)
+		return err_set(
+			e, E_META, "not a zlib stream: %s", z->msg ? z->msg : "wrong header");
+	if (rc == Z_MEM_ERROR)
+		return err_set(e, E_NOMEM, "no memory for zlib");
+	if (!MUST("slot.zlib-exact", rc == Z_STREAM_END && z->avail_out == 0))
+		return err_set(e, E_SIZE,
+			"zlib stream does not give exactly the %zu bytes of its piece", out_len);
+	if (!MUST("slot.zlib-trailing", z->avail_in == 0))
+		return err_set(e, E_SIZE, "%u bytes follow after the zlib stream", z->avail_in);
+	return 0;
+}
+
+#ifdef CONFIG_ZSTD
+
+#define ZSTD_MAGIC      0xFD2FB528u
+#define ZSTD_HEADER_MIN 6u /* magic, descriptor, window or content size */
+
+/*
+ * The frame header, before libzstd sees the frame: one-shot decoding does not
+ * check the window, and libzstd may be built to take its unsafe old formats and
+ * skippable frames. Source: RFC 8878, 3.1.1.1.
+ */
+static int check_zstd_header(const uint8_t *in, size_t in_len, size_t out_len, struct err *e)
+{
+	if (!MUST("slot.zstd-magic", in_len >= ZSTD_HEADER_MIN && le32_get(in) == ZSTD_MAGIC))
+		return err_set(e, E_META, "not a zstd frame");
+	uint8_t descriptor = in[4];
+	bool single_segment = (descriptor & 0x20) != 0;
+	/* A single segment has no window field; its window is its content, checked below. */
+	uint64_t base = UINT64_C(1) << (10 + (in[5] >> 3));
+	uint64_t window = single_segment ? 0 : base + base / 8 * (in[5] & 7);
+	if (!MUST("slot.zstd-window", window <= UINT64_C(1) << SLOT_ZSTD_WINDOW_LOG))
+		return err_set(e, E_SIZE,
+			"zstd frame wants a window of %llu bytes; 4 MiB are allowed",
+			(unsigned long long)window);
+	unsigned long long content = ZSTD_getFrameContentSize(in, in_len);
+	if (!MUST("slot.zstd-content", content == out_len))
+		return err_set(e, E_SIZE,
+			"zstd frame does not say that it holds the %zu bytes of its piece",
+			out_len);
+	return 0;
+}
+
+static int run_zstd(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
+	size_t out_len, struct err *e)
+{
+	if (check_zstd_header(in, in_len, out_len, e) < 0)
+		return -1;
+	size_t frame = ZSTD_findFrameCompressedSize(in, in_len);
+	if (ZSTD_isError(frame))
+		return err_set(e, E_SIZE, "zstd frame is cut: %s", ZSTD_getErrorName(frame));
+	if (!MUST("slot.zstd-trailing", frame == in_len))
+		return err_set(e, E_SIZE, "%zu bytes follow after the zstd frame", in_len - frame);
+	size_t n = ZSTD_decompressDCtx(d->zstd, out, out_len, in, frame);
+	if (ZSTD_isError(n))
+		return err_set(e, E_META, "zstd frame is broken: %s", ZSTD_getErrorName(n));
+	if (n != out_len)
+		return err_set(
+			e, E_SIZE, "zstd frame gives %zu bytes; its piece has %zu", n, out_len);
+	return 0;
+}
+
+static int open_zstd(struct decoder *d, struct err *e)
+{
+	d->zstd = ZSTD_createDCtx();
+	return d->zstd ? 0 : err_set(e, E_NOMEM, "no memory for a zstd decoder");
+}
+
+static void close_zstd(struct decoder *d)
+{
+	ZSTD_freeDCtx(d->zstd);
+}
+
+#else
+
+static int run_zstd(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
+	size_t out_len, struct err *e)
+{
+	(void)d, (void)in, (void)in_len, (void)out, (void)out_len;
+	return err_set(e, E_COMPAT, "this agent is built without zstd");
+}
+
+static int open_zstd(struct decoder *d, struct err *e)
+{
+	(void)d;
+	return err_set(
+		e, E_COMPAT, "the image is encoded with zstd; this agent is built without it");
+}
+
+static void close_zstd(struct decoder *d)
+{
+	(void)d;
+}
+
+#endif
+
+void decoder_free(struct decoder *d)
+{
+	if (!d)
+		return;
+	if (d->zlib_ready)
+		inflateEnd(&d->zlib);
+	close_zstd(d);
+	free(d);
+}
+
+int decoder_open(enum slot_encoding encoding, struct decoder **out, struct err *e)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return err_set(e, E_NOMEM, "no memory for a decoder");
+	d->encoding = encoding;
+	if ((encoding == SLOT_ZLIB && open_zlib(d, e) < 0) ||
+		(encoding == SLOT_ZSTD && open_zstd(d, e) < 0)) {
+		decoder_free(d);
+		return -1;
+	}
+	*out = d;
+	return 0;
+}
+
+int decoder_run(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len,
+	struct err *e)
+{
+	switch (d->encoding) {
+	case SLOT_ZLIB:
+		return run_zlib(d, in, in_len, out, out_len, e);
+	case SLOT_ZSTD:
+		return run_zstd(d, in, in_len, out, out_len, e);
+	case SLOT_NONE:
+		break;
+	}
+	return err_set(e, E_INTERNAL, "plain pieces need no decoder");
+}

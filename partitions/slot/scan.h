@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashing the leaves of an image where it lies: resume, read-back and check are one walk. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/hash.h"
+#include "partitions/slot/device.h"
+
+/* An image on a device. Everything is borrowed. */
+struct scan {
+	struct device *device;
+	uint64_t image_size;
+	enum hash_alg alg;
+	const uint8_t *leaves; /* expected digests */
+	uint64_t first; /* leaf to begin with */
+	/*
+	 * Resume only: places that cannot be read count as wrong (they will be
+	 * written), up to this many; a medium that is dead altogether must not
+	 * be asked for every leaf. 0: the first read error ends the walk.
+	 */
+	unsigned read_errors;
+	void *ctx;
+	/* Called for every leaf in order; `right` = the digest is the expected one. -1 ends the walk. */
+	int (*leaf)(void *ctx, uint64_t leaf, bool right, const uint8_t digest[HASH_SIZE],
+		struct err *e);
+};
+
+/* Reads around the page cache, hashes, calls. E_IO, E_NOMEM, or what the callback says. */
+int scan_leaves(const struct scan *s, struct err *e);
+
+/* One leaf once more, to tell a read error from a write error. */
+int scan_again(const struct scan *s, uint64_t leaf, uint8_t digest[HASH_SIZE], struct err *e);
+
+/*
+ * Sets E_READBACK (or `code`) for a leaf whose `digest` is wrong, after a
+ * second reading that says who is to blame. Always -1.
+ */
+int scan_blame(const struct scan *s, enum err_code code, uint64_t leaf,
+	const uint8_t digest[HASH_SIZE], struct err *e);

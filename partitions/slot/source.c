@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pieces of an image out of a reader that nobody trusts. */
+#include "partitions/slot/source.h"
+
+#include <stdlib.h>
+
+#include "agent/base/must.h"
+
+static uint64_t first_leaf(uint64_t piece)
+{
+	return piece * SLOT_LEAVES_A_PIECE;
+}
+
+/* The leaf after the last one of a piece. */
+static uint64_t end_leaf(const struct source *s, uint64_t piece)
+{
+	uint64_t end = first_leaf(piece + 1);
+
+	return end < s->want->count ? end : s->want->count;
+}
+
+/*
+ * The next run of wanted leaves in [*from, end); false when there is none.
+ * *from moves behind the run.
+ */
+static bool next_run(const struct leaf_set *want, uint64_t *from, uint64_t end, uint64_t *first)
+{
+	uint64_t leaf = *from;
+
+	while (leaf < end && !leaf_set_has(want, leaf))
+		leaf++;
+	*first = leaf;
+	while (leaf < end && leaf_set_has(want, leaf))
+		leaf++;
+	*from = leaf;
+	return leaf > *first;
+}
+
+/* Bytes of leaves [first, end): where in the image, and in a plain `full`. */
+static struct byte_range run_range(const struct source *s, uint64_t first, uint64_t end)
+{
+	uint64_t to = end * SLOT_LEAF_SIZE;
+
+	if (to > s->image->size)
+		to = s->image->size;
+	return (struct byte_range){
+		.offset = first * SLOT_LEAF_SIZE, .length = to - first * SLOT_LEAF_SIZE};
+}
+
+/* Appends a range, or lengthens the last one. */
+static void add_range(struct byte_range *ranges, size_t *count, struct byte_range r)
+{
+	struct byte_range *last = *count ? &ranges[*count - 1] : NULL;
+
+	if (last && last->offset + last->length == r.offset)
+		last->length += r.length;
+	else
+		ranges[(*count)++] = r;
+}
+
+static void collect_plain(const struct source *s, struct byte_range *ranges, size_t *count)
+{
+	uint64_t first;
+
+	for (uint64_t leaf = 0; next_run(s->want, &leaf, s->want->count, &first);)
+		add_range(ranges, count, run_range(s, first, leaf));
+}
+
+static void collect_pieces(const struct source *s, struct byte_range *ranges, size_t *count)
+{
+	const struct slot_pieces *p = s->image->pieces;
+	uint64_t first;
+
+	for (uint32_t i = 0; i < p->count; i++) {
+		uint64_t leaf = first_leaf(i);
+		if (next_run(s->want, &leaf, end_leaf(s, i), &first))
+			add_range(ranges, count,
+				(struct byte_range){
+					.offset = p->offset[i], .length = p->stored[i]});
+	}
+}
+
+/* Tells the reader beforehand what will be read. */
+static int announce(struct source *s, struct err *e)
+{
+	const struct reader *r = &s->image->full;
+	bool plain = s->image->encoding == SLOT_NONE;
+	/* Between two ranges lies at least one unwanted leaf or piece. */
+	size_t most = (size_t)(plain ? s->want->count / 2 + 1 : s->image->pieces->count);
+	size_t count = 0;
+
+	if (!r->expect)
+		return 0;
+	s->ranges = calloc(most, sizeof(*s->ranges));
+	if (!s->ranges)
+		return err_set(e, E_NOMEM, "no memory for %zu ranges", most);
+	if (plain)
+		collect_plain(s, s->ranges, &count);
+	else
+		collect_pieces(s, s->ranges, &count);
+	return count ? r->expect(r->ctx, s->ranges, count, e) : 0;
+}
+
+/* As large as the largest stored piece really is, not as it might be. */
+static size_t largest_stored(const struct slot_pieces *p)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < p->count; i++)
+		most = p->stored[i] > most ? p->stored[i] : most;
+	return most;
+}
+
+int source_open(const struct slot_image *image, const struct leaf_set *want,
+	struct slot_stats *stats, struct source *out, struct err *e)
+{
+	*out = (struct source){.image = image, .want = want, .stats = stats};
+	if (pages_get(slot_piece_length(image->size, 0), &out->out, e) < 0)
+		return -1;
+	if (image->encoding != SLOT_NONE) {
+		if (decoder_open(image->encoding, &out->decoder, e) < 0 ||
+			pages_get(largest_stored(image->pieces), &out->stored, e) < 0)
+			return -1;
+	}
+	return announce(out, e);
+}
+
+void source_close(struct source *s)
+{
+	pages_free(&s->stored);
+	pages_free(&s->out);
+	decoder_free(s->decoder);
+	free(s->ranges);
+	*s = (struct source){0};
+}
+
+static int read_full(struct source *s, struct byte_range r, uint8_t *to, struct err *e)
+{
+	const struct reader *reader = &s->image->full;
+
+	if (reader->read(reader->ctx, r.offset, to, (size_t)r.length, e) < 0)
+		return err_wrap(e, "bytes %llu to %llu of the source", (unsigned long long)r.offset,
+			(unsigned long long)(r.offset + r.length));
+	s->stats->bytes_fetched += r.length;
+	return 0;
+}
+
+/* Plain pieces: only the wanted leaves, straight to their places. */
+static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
+{
+	uint64_t first;
+
+	for (uint64_t leaf = first_leaf(piece);
+		next_run(s->want, &leaf, end_leaf(s, piece), &first);) {
+		struct byte_range r = run_range(s, first, leaf);
+		if (read_full(s, r, s->out.data + (r.offset - piece * SLOT_PIECE_SIZE), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Compressed pieces: nothing is decompressed before the hash of its stored bytes was right. */
+static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
+{
+	const struct slot_pieces *p = s->image->pieces;
+	struct byte_range r = {.offset = p->offset[piece], .length = p->stored[piece]};
+	uint8_t digest[HASH_SIZE];
+
+	if (read_full(s, r, s->stored.data, e) < 0 ||
+		hash_bytes(HASH_SHA256, s->stored.data, (size_t)r.length, digest, e) < 0)
+		return -1;
+	if (!MUST("slot.piece-hash", hash_equal(digest, p->sha256[piece])))
+		return err_set(e, E_HASH,
+			"leaf %llu (piece %llu): bytes %llu to %llu of the source have a wrong hash",
+			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
+			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
+	if (decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
+		    slot_piece_length(s->image->size, piece), e) < 0)
+		return err_wrap(e, "piece %llu", (unsigned long long)piece);
+	return 0;
+}
+
+static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
+{
+	const struct slot_image *image = s->image;
+	uint8_t digest[HASH_SIZE];
+
+	for (uint64_t leaf = first_leaf(piece); leaf < end_leaf(s, piece); leaf++) {
+		if (!leaf_set_has(s->want, leaf))
+			continue;
+		const uint8_t *data = s->out.data + (leaf - first_leaf(piece)) * SLOT_LEAF_SIZE;
+		if (hash_bytes(image->leaf_alg, data, slot_leaf_length(image->size, leaf), digest,
+			    e) < 0)
+			return -1;
+		if (!MUST("slot.leaf-hash", hash_equal(digest, image->leaves + leaf * HASH_SIZE)))
+			return err_set(e, E_HASH,
+				"leaf %llu (bytes %llu and on): the source gives other content than was signed",
+				(unsigned long long)leaf,
+				(unsigned long long)(leaf * SLOT_LEAF_SIZE));
+	}
+	return 0;
+}
+
+static int get_once(struct source *s, uint64_t piece, struct err *e)
+{
+	int rc = s->image->encoding == SLOT_NONE ? fetch_plain(s, piece, e)
+						 : fetch_packed(s, piece, e);
+
+	return rc < 0 ? -1 : verify_leaves(s, piece, e);
+}
+
+int source_get(struct source *s, uint64_t piece, struct err *e)
+{
+	if (get_once(s, piece, e) == 0)
+		return 0;
+	/* A proxy's bad copy or a flipped bit is worth one more try; anything else is not. */
+	if (e->code == E_HASH && get_once(s, piece, e) == 0)
+		return 0;
+	return err_wrap(e, "image %s", s->image->name);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pieces of an image out of a reader that nobody trusts. The order is the
+ * point: read a stored piece whole → its hash → decompress → hash each leaf.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/reader.h"
+#include "partitions/slot/decompress.h"
+#include "partitions/slot/pages.h"
+#include "partitions/slot/slot.h"
+
+/* A set of leaves: one bit each. */
+struct leaf_set {
+	uint8_t *bits;
+	uint64_t count;
+};
+
+static inline bool leaf_set_has(const struct leaf_set *s, uint64_t leaf)
+{
+	return (s->bits[leaf / 8] >> (leaf % 8) & 1) != 0;
+}
+
+struct source {
+	const struct slot_image *image; /* borrowed */
+	const struct leaf_set *want; /* borrowed: only these leaves are fetched or looked at */
+	struct slot_stats *stats; /* borrowed: bytes_fetched */
+	struct byte_range *ranges; /* kept, a network reader may look at them later */
+	struct decoder *decoder;
+	struct pages stored; /* one stored piece */
+	struct pages out; /* one piece of the image; valid until the next source_get */
+};
+
+/* Zero-initialised; says to the reader which ranges will be read. Closed with source_close. */
+int source_open(const struct slot_image *image, const struct leaf_set *want,
+	struct slot_stats *stats, struct source *out, struct err *e);
+void source_close(struct source *s);
+
+/*
+ * Fills `out.data` with the piece; all wanted leaves of it are verified (others
+ * are rubbish). Content that is wrong is fetched once more; wrong again is
+ * E_HASH, which names image, leaf and place. E_SIZE and E_META of a decoder,
+ * and the reader's own errors, are final.
+ */
+int source_get(struct source *s, uint64_t piece, struct err *e);
