@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The transaction: the order of steps, nothing else. */
+#include "agent/agent.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "agent/base/must.h"
+#include "agent/txn.h"
+
+int agent_start(struct session *s, struct device *d, struct err *e)
+{
+	if (session_open_boot(s, e) < 0)
+		return -1;
+	if (device_identify(&s->config, s->boot, d, e) < 0)
+		return -1;
+	return txn_note_boot(s, d, e);
+}
+
+bool agent_waits_for_reboot(const struct session *s, const struct device *d)
+{
+	return s->state.txn.phase == STATE_TXN_ACTIVATED && d->facts.trial == s->state.txn.target &&
+		!d->on_trial;
+}
+
+static int check_free(const struct session *s, const struct device *d, struct err *e)
+{
+	if (d->on_trial)
+		return err_set(e, E_BUSY, "slot %c is on trial: `pawl health`, `commit` or `rollback` "
+			"ends it", d->booted);
+	if (d->fallback)
+		return err_set(e, E_BUSY, "slot %c runs as a fallback and is not committed: `pawl health` "
+			"commits it when it is good", d->booted);
+	if (s->state.txn.phase == STATE_TXN_FAILED)
+		return err_set(e, E_BUSY, "a failed trial is being left: `pawl health` ends it");
+	return 0;
+}
+
+static int run_stage(struct session *s, const struct offer *o, char target, enum hook_stage stage,
+	struct err *e)
+{
+	const struct plan *p = &o->manifest->plan;
+	struct hook_config hooks = session_hooks(s);
+	struct hook_sink sink = session_hook_sink(s);
+	struct session_facts facts;
+
+	session_make_facts(s, p->release, p->version, target, &facts);
+	return hooks_run(&hooks, stage, facts.facts, facts.count, &sink, e);
+}
+
+int agent_install(struct session *s, struct device *d, struct offer *o, struct err *e)
+{
+	if (check_free(s, d, e) < 0)
+		return -1;
+	if (!MUST("agent.offer-judged", o->answer.verdict == POLICY_INSTALL))
+		return err_set(e, E_POLICY, "policy did not let this release through: %s", o->answer.why);
+	if (run_stage(s, o, d->target, HOOK_CHECK, e) < 0)
+		return -1;
+	if (boot_self_test(s->boot, e) < 0)
+		return -1;
+	if (txn_begin(s, d, o, e) < 0)
+		return -1;
+	if (run_stage(s, o, d->target, HOOK_PRE_WRITE, e) < 0 || txn_write(s, d, o, e) < 0)
+		return txn_abort(s, e);
+	if (device_identify(&s->config, s->boot, d, e) < 0)
+		return -1;
+	return agent_continue(s, d, e);
+}
+
+int agent_continue(struct session *s, struct device *d, struct err *e)
+{
+	const struct state_txn *t = &s->state.txn;
+	struct err why = {0};
+
+	if (t->phase != STATE_TXN_WRITTEN && t->phase != STATE_TXN_ACTIVATED)
+		return 0;
+	if (offer_check_stored(s, t->release, t->manifest, &why) < 0) {
+		if (why.code == E_HELD && txn_cancel(s, d, &why, e) < 0)
+			return -1;
+		*e = why;
+		return -1;
+	}
+	if (t->phase == STATE_TXN_ACTIVATED)
+		return 0;
+	if (txn_activate(s, d, e) < 0)
+		return -1;
+	return device_identify(&s->config, s->boot, d, e);
+}
+
+/* Health of a system that is not on trial, and what was waiting for it. */
+static int health_at_rest(struct session *s, struct device *d, struct err *e)
+{
+	if (txn_prove(s, d, e) < 0)
+		return -1;
+	if (s->state.txn.phase == STATE_TXN_FAILED && !d->on_trial && !d->fallback)
+		return txn_finish_rollback(s, d, e);
+	if (d->fallback)
+		return txn_commit(s, d, e);
+	return 0;
+}
+
+int agent_health(struct session *s, struct device *d, struct err *e)
+{
+	struct err why = {0};
+
+	if (!d->on_trial)
+		return health_at_rest(s, d, e);
+	/* Remembered as failed, cut before the cancel: the verdict stands. */
+	if (s->state.txn.phase == STATE_TXN_FAILED) {
+		err_set(&why, s->state.txn.why, "%s", s->state.txn.why_text);
+	} else if (txn_prove(s, d, &why) == 0) {
+		return txn_commit(s, d, e);
+	}
+	if (txn_fail_trial(s, d, &why, e) < 0)
+		return -1;
+	*e = why;
+	return -1;
+}
+
+int agent_expire(struct session *s, struct device *d, struct err *e)
+{
+	struct err why = {0};
+
+	if (!d->on_trial)
+		return 0;
+	err_set(&why, E_HEALTH, "slot %c was not proved healthy before its deadline", d->booted);
+	if (txn_fail_trial(s, d, &why, e) < 0)
+		return -1;
+	*e = why;
+	return -1;
+}
+
+int agent_commit(struct session *s, struct device *d, struct err *e)
+{
+	if (!d->on_trial && !d->fallback)
+		return err_set(e, E_BUSY, "no trial is running: slot %c is committed", d->committed);
+	if (s->state.txn.phase == STATE_TXN_FAILED && d->on_trial)
+		return err_set(e, E_FAILED, "this trial has failed: %s", s->state.txn.why_text);
+	return txn_commit(s, d, e);
+}
+
+/* The other slot, by hand: whole, once committed, not under the epoch floor, not withdrawn. */
+static int check_way_back(struct session *s, const struct device *d, struct err *e)
+{
+	const struct state_slot *slot = state_slot_of(&s->state, d->target);
+
+	if (slot->status != STATE_SLOT_COMMITTED)
+		return err_set(e, E_SLOT, "slot %c holds no system that was committed once (%s)", d->target,
+			state_slot_status_name(slot->status));
+	if (!MUST("agent.rollback-epoch", slot->epoch >= s->state.epoch_floor))
+		return err_set(e, E_ROLLBACK, "slot %c has epoch %" PRIu64 ", the floor is %" PRIu64,
+			d->target, slot->epoch, s->state.epoch_floor);
+	if (!MUST("agent.rollback-revoked", !state_is_revoked(&s->state, slot->manifest)))
+		return err_set(e, E_HELD, "release %" PRIu64 " in slot %c is withdrawn", slot->release,
+			d->target);
+	return 0;
+}
+
+int agent_rollback(struct session *s, struct device *d, struct err *e)
+{
+	struct err why = {0};
+
+	if (d->on_trial) {
+		err_set(&why, E_HEALTH, "a person gave the trial up");
+		return txn_fail_trial(s, d, &why, e);
+	}
+	if (check_free(s, d, e) < 0 || check_way_back(s, d, e) < 0)
+		return -1;
+	return txn_go_back(s, d, e);
+}
+
+int agent_leave(struct session *s, const struct err *why, struct err *e)
+{
+	struct boot_facts f;
+
+	if (!s->boot || boot_read(s->boot, &f, e) < 0 || !f.trial || f.trial != f.booted) {
+		*e = *why;
+		return -1;
+	}
+	log_line(&s->log, LOG_LEVEL_ERROR, "trial-not-understood code=%s reason=\"%s\"",
+		err_name(why->code), why->text);
+	session_record(s, JOURNAL_REBOOT, JOURNAL_INTENT, why->code, NULL);
+	if (boot_reboot(s->boot, e) < 0)
+		return -1;
+	*e = *why;
+	return -1;
+}

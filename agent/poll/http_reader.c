@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A reader of one object over HTTP: few requests, resumed where they broke. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/clock.h"
+#include "agent/base/must.h"
+#include "agent/poll/http_transfer.h"
+
+#define JOIN_GAP     (16 * 1024) /* ranges closer than this share a request (design 5) */
+#define PROGRESS_MIN (256 * 1024) /* new bytes that earn a fresh set of retries */
+#define RANGES_MAX   (1024 * 1024)
+#define WASTE_FACTOR 8 /* times the object's length may be thrown away, in all */
+
+struct http_reader {
+	struct http *http;
+	char url[HTTP_URL_SIZE];
+	uint64_t length;
+	uint64_t deadline_ms; /* set by the first read */
+
+	struct byte_range *runs; /* what was announced, joined */
+	size_t run_count;
+
+	struct http_transfer *transfer; /* NULL = no request under way */
+	uint64_t pos; /* of the next byte that it gives */
+	uint64_t end; /* behind the last byte that was asked for */
+
+	char etag[HTTP_ETAG_SIZE]; /* strong, of the latest answer; "" = none */
+	bool no_if_range; /* servers behind one name disagree about ETags */
+	bool answered; /* some answer was good: a failure is worth a retry */
+	unsigned failures; /* without progress in between */
+	uint64_t fresh; /* bytes handed out since the last failure */
+	uint64_t wasted; /* bytes skipped, of servers without ranges */
+};
+
+static void drop_transfer(struct http_reader *r)
+{
+	http_transfer_end(r->transfer);
+	r->transfer = NULL;
+}
+
+/* --- Which bytes to ask for ---------------------------------------------- */
+
+static int check_range(
+	const struct http_reader *r, const struct byte_range *b, uint64_t after, struct err *e)
+{
+	uint64_t end;
+
+	if (size_add_over(b->offset, b->length, &end) || end > r->length || b->offset < after)
+		return err_set(e, E_INTERNAL, "%s: range of %llu bytes at %llu is out of order",
+			r->url, (unsigned long long)b->length, (unsigned long long)b->offset);
+	return 0;
+}
+
+static int reader_expect(void *ctx, const struct byte_range *ranges, size_t count, struct err *e)
+{
+	struct http_reader *r = ctx;
+	AUTO_FREE struct byte_range *runs = NULL;
+	uint64_t after = 0;
+	size_t n = 0;
+
+	if (count > RANGES_MAX)
+		return err_set(e, E_INTERNAL, "%s: %zu ranges are too many", r->url, count);
+	runs = calloc(count ? count : 1, sizeof(*runs));
+	if (!runs)
+		return err_set(e, E_NOMEM, "no memory for %zu ranges", count);
+	for (size_t i = 0; i < count; i++) {
+		if (check_range(r, &ranges[i], after, e) < 0)
+			return -1;
+		bool join = n > 0 && ranges[i].offset - after < JOIN_GAP;
+		after = ranges[i].offset + ranges[i].length;
+		if (join)
+			runs[n - 1].length = after - runs[n - 1].offset;
+		else
+			runs[n++] = ranges[i];
+	}
+	free(r->runs);
+	r->runs = steal_ptr(runs);
+	r->run_count = n;
+	drop_transfer(r);
+	return 0;
+}
+
+/* The end of the request that serves `len` bytes at `offset`. */
+static uint64_t end_of_request(const struct http_reader *r, uint64_t offset, uint64_t len)
+{
+	if (!r->runs)
+		return r->length;
+	for (size_t i = 0; i < r->run_count; i++) {
+		uint64_t end = r->runs[i].offset + r->runs[i].length;
+		if (offset >= r->runs[i].offset && offset < end)
+			return end > offset + len ? end : offset + len;
+	}
+	return offset + len;
+}
+
+/* --- One request ----------------------------------------------------------- */
+
+/* 206: exactly the range that was asked for, of an object of exactly this length. */
+static int check_partial(
+	const struct http_reader *r, const struct http_response *h, uint64_t first, struct err *e)
+{
+	if (!MUST("http.range-head", h->has_range))
+		return err_set(e, E_NET, "%s: a part without a usable Content-Range", r->url);
+	if (!MUST("http.range-total", h->range_total == r->length))
+		return err_set(e, E_SIZE, "%s: has %llu bytes, signed are %llu", r->url,
+			(unsigned long long)h->range_total, (unsigned long long)r->length);
+	if (!MUST("http.range-place", h->range_first == first && h->range_last == r->end - 1))
+		return err_set(e, E_NET, "%s: asked for bytes %llu-%llu, got %llu-%llu", r->url,
+			(unsigned long long)first, (unsigned long long)r->end - 1,
+			(unsigned long long)h->range_first, (unsigned long long)h->range_last);
+	if (!MUST("http.range-length",
+		    h->is_chunked || !h->has_length || h->length == r->end - first))
+		return err_set(e, E_SIZE, "%s: %llu bytes announced for a range of %llu", r->url,
+			(unsigned long long)h->length, (unsigned long long)(r->end - first));
+	return 0;
+}
+
+/* 200: the whole object from its first byte. */
+static int check_whole(const struct http_reader *r, const struct http_response *h, struct err *e)
+{
+	if (!MUST("http.whole-length", h->is_chunked || !h->has_length || h->length == r->length))
+		return err_set(e, E_SIZE, "%s: has %llu bytes, signed are %llu", r->url,
+			(unsigned long long)h->length, (unsigned long long)r->length);
+	return 0;
+}
+
+static int check_status(
+	const struct http_reader *r, const struct http_response *h, bool asked_range, struct err *e)
+{
+	if (h->status == 416)
+		return err_set(e, E_SIZE, "%s: is shorter than the %llu bytes that are signed",
+			r->url, (unsigned long long)r->length);
+	if (http_check_response(h, r->url, e) < 0)
+		return -1;
+	if (!MUST("http.range-asked", h->status == 200 || (h->status == 206 && asked_range)))
+		return err_set(e, E_NET, "%s: status %ld was not asked for", r->url, h->status);
+	return 0;
+}
+
+/* Keeps the answer's ETag; true when it is another than before. */
+static bool note_etag(struct http_reader *r, const struct http_response *h)
+{
+	const char *now = http_response_has_strong_etag(h) ? h->etag : "";
+	bool changed = r->etag[0] && now[0] && strcmp(r->etag, now) != 0;
+
+	snprintf(r->etag, sizeof(r->etag), "%s", now);
+	return changed;
+}
+
+/* What became of a request. */
+enum answer { ANSWER_GOOD, ANSWER_CHANGED, ANSWER_RETRY, ANSWER_FATAL };
+
+static bool is_passing(const struct http_reader *r, const struct err *e)
+{
+	long status = r->http->hint.status;
+
+	if (e->code == E_TIMEOUT || e->code == E_TLS)
+		return r->answered;
+	/* A gateway's hiccup; 429 and 503 are for the back-off between polls. */
+	if (status >= 400)
+		return r->answered && (status == 500 || status == 502 || status == 504);
+	return e->code == E_NET && r->answered;
+}
+
+static enum answer judge_failure(const struct http_reader *r, const struct err *e)
+{
+	return is_passing(r, e) ? ANSWER_RETRY : ANSWER_FATAL;
+}
+
+/* A server without ranges: bytes before `first` come again, within a budget. */
+static enum answer skip_to(struct http_reader *r, uint64_t first, struct err *e)
+{
+	uint64_t budget;
+
+	if (size_mul_over(r->length, WASTE_FACTOR, &budget))
+		budget = UINT64_MAX;
+	if (!MUST("http.waste", first <= budget - r->wasted)) {
+		err_set(e, E_NET,
+			"%s: the server has no ranges; the object would be fetched more "
+			"than %d times",
+			r->url, WASTE_FACTOR);
+		return ANSWER_FATAL;
+	}
+	r->wasted += first;
+	if (http_transfer_skip(r->transfer, first, e) < 0)
+		return judge_failure(r, e);
+	return ANSWER_GOOD;
+}
+
+static enum answer judge_answer(
+	struct http_reader *r, uint64_t first, bool with_range, bool with_if_range, struct err *e)
+{
+	const struct http_response *h = http_transfer_response(r->transfer);
+
+	if (check_status(r, h, with_range, e) < 0)
+		return judge_failure(r, e);
+	if (h->status == 206) {
+		if (check_partial(r, h, first, e) < 0)
+			return ANSWER_FATAL;
+		r->answered = true;
+		return note_etag(r, h) ? ANSWER_CHANGED : ANSWER_GOOD;
+	}
+	if (check_whole(r, h, e) < 0)
+		return ANSWER_FATAL;
+	r->answered = true;
+	bool changed = note_etag(r, h);
+	if (changed && with_if_range) {
+		/* The range would have been served but for If-Range: ask without it. */
+		r->no_if_range = true;
+		return ANSWER_CHANGED;
+	}
+	r->end = r->length;
+	enum answer a = skip_to(r, first, e);
+	return a == ANSWER_GOOD && changed ? ANSWER_CHANGED : a;
+}
+
+static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t len, struct err *e)
+{
+	bool whole;
+
+	drop_transfer(r);
+	r->end = end_of_request(r, first, len);
+	whole = first == 0 && r->end == r->length;
+	struct http_request q = {
+		.url = r->url,
+		.with_range = !whole,
+		.first = first,
+		.last = r->end - 1,
+		.if_range = !whole && r->etag[0] && !r->no_if_range ? r->etag : NULL,
+		.deadline_ms = r->deadline_ms,
+	};
+	if (http_transfer_start(r->http, &q, &r->transfer, e) < 0)
+		return judge_failure(r, e);
+	r->pos = first;
+	enum answer a = judge_answer(r, first, q.with_range, q.if_range, e);
+	if (a != ANSWER_GOOD)
+		drop_transfer(r);
+	return a;
+}
+
+/* --- Reading ----------------------------------------------------------------- */
+
+/* Does the request under way reach `offset` without much waste? */
+static bool can_go_on(const struct http_reader *r, uint64_t offset)
+{
+	return r->transfer && offset >= r->pos && offset < r->end && offset - r->pos < JOIN_GAP;
+}
+
+static int skip_gap(struct http_reader *r, uint64_t offset, struct err *e)
+{
+	if (offset > r->pos && http_transfer_skip(r->transfer, offset - r->pos, e) < 0)
+		return -1;
+	r->pos = offset;
+	return 0;
+}
+
+/*
+ * After the last byte of a request: nothing may follow. Where the length was
+ * announced libcurl cuts there by itself; else the end has to come.
+ */
+static int check_end(struct http_reader *r, struct err *e)
+{
+	uint8_t extra;
+	size_t got = 0;
+	struct err late;
+	int rc = http_transfer_read(r->transfer, &extra, 1, &got, &late);
+
+	drop_transfer(r);
+	/* A connection that breaks here took nothing away: all bytes have come. */
+	if (!MUST("http.extra", rc < 0 || got == 0))
+		return err_set(e, E_SIZE, "%s: more bytes than the %llu that are signed", r->url,
+			(unsigned long long)r->length);
+	return 0;
+}
+
+/* Pulls up to `len` bytes of the request under way; -1 with a passing or a final error. */
+static int pull(struct http_reader *r, void *data, size_t len, size_t *got, struct err *e)
+{
+	if (len > r->end - r->pos)
+		len = (size_t)(r->end - r->pos);
+	if (http_transfer_read(r->transfer, data, len, got, e) < 0)
+		return -1;
+	if (*got == 0)
+		return err_set(e, E_SIZE, "%s: ends at byte %llu of %llu", r->url,
+			(unsigned long long)r->pos, (unsigned long long)r->length);
+	r->pos += *got;
+	r->fresh += *got;
+	if (r->fresh >= PROGRESS_MIN)
+		r->failures = 0;
+	return 0;
+}
+
+/* Waits before the next try, longer each time; -1 when the tries are used up. */
+static int pause_or_give_up(struct http_reader *r)
+{
+	uint64_t ms;
+
+	if (!MUST("http.retries", r->failures < r->http->o.retries))
+		return -1;
+	ms = (uint64_t)r->http->o.retry_pause_ms << (r->failures < 6 ? r->failures : 6);
+	struct timespec pause = {
+		.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+	nanosleep(&pause, NULL);
+	r->failures++;
+	r->fresh = 0;
+	return 0;
+}
+
+static int read_some(struct http_reader *r, uint64_t offset, uint8_t *data, size_t len,
+	size_t *done, enum answer *answer, struct err *e)
+{
+	size_t got = 0;
+
+	*answer = ANSWER_GOOD;
+	if (!can_go_on(r, offset + *done)) {
+		*answer = start_request(r, offset + *done, len - *done, e);
+		if (*answer != ANSWER_GOOD)
+			return -1;
+	}
+	if (skip_gap(r, offset + *done, e) < 0 || pull(r, data + *done, len - *done, &got, e) < 0) {
+		/* Half an answer came: whatever broke, it is worth going on from there. */
+		drop_transfer(r);
+		*answer = ANSWER_RETRY;
+		return -1;
+	}
+	*done += got;
+	if (r->pos == r->end && check_end(r, e) < 0) {
+		*answer = ANSWER_FATAL;
+		return -1;
+	}
+	return 0;
+}
+
+static int reader_read(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
+{
+	struct http_reader *r = ctx;
+	enum answer answer;
+	size_t done = 0;
+
+	if (!MUST("http.read-place", offset <= r->length && len <= r->length - offset))
+		return err_set(e, E_SIZE, "%s: no bytes %llu+%zu in an object of %llu", r->url,
+			(unsigned long long)offset, len, (unsigned long long)r->length);
+	if (r->deadline_ms == 0)
+		r->deadline_ms = clock_mono_ms() + r->http->o.object_seconds * 1000;
+	while (done < len) {
+		if (read_some(r, offset, data, len, &done, &answer, e) == 0)
+			continue;
+		if (answer == ANSWER_FATAL)
+			return -1;
+		/* Bytes of two versions in one read would be blamed on the wrong one. */
+		if (answer == ANSWER_CHANGED) {
+			done = 0;
+			err_set(e, E_NET, "%s: the object changes between requests", r->url);
+		}
+		if (pause_or_give_up(r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void reader_free(void *ctx)
+{
+	struct http_reader *r = ctx;
+
+	drop_transfer(r);
+	free(r->runs);
+	free(r);
+}
+
+int http_reader(struct http *h, const char *url, uint64_t length, struct reader *out, struct err *e)
+{
+	struct http_origin origin;
+
+	if (http_url_check(url, h->o.allow_http, &origin, e) < 0)
+		return -1;
+	struct http_reader *r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_set(e, E_NOMEM, "no memory for a reader");
+	r->http = h;
+	r->length = length;
+	snprintf(r->url, sizeof(r->url), "%s", url);
+	*out = (struct reader){
+		.ctx = r,
+		.expect = reader_expect,
+		.read = reader_read,
+		.close = reader_free,
+	};
+	return 0;
+}

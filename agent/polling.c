@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One poll, from back-off to reboot; see polling.h. */
+#include "agent/polling.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "agent/base/clock.h"
+
+static bool is_about_release(enum err_code c)
+{
+	return c == E_POLICY || c == E_COMPAT || c == E_FAILED;
+}
+
+static bool is_about_trust(enum err_code c)
+{
+	switch (c) {
+	case E_TRUST:
+	case E_SIG:
+	case E_THRESHOLD:
+	case E_KEY_REVOKED:
+	case E_ROLLBACK:
+	case E_EXPIRED:
+	case E_MIX:
+	case E_HASH:
+	case E_SIZE:
+	case E_JSON:
+	case E_META:
+	case E_BUNDLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void polling_record_refusal(struct session *s, const struct offer *o, enum err_code rc)
+{
+	const struct manifest *m = o->manifest;
+	json_t *data = m ? session_release_data(m->plan.release, m->plan.epoch, m->plan.manifest) : NULL;
+
+	if (rc == E_HELD)
+		session_record(s, JOURNAL_RELEASE_HELD, JOURNAL_FAIL, rc, data);
+	else if (is_about_release(rc) || (m && rc == E_ROLLBACK))
+		session_record(s, JOURNAL_RELEASE_REFUSED, JOURNAL_FAIL, rc, data);
+	else if (is_about_trust(rc))
+		session_record(s, JOURNAL_REFUSED, JOURNAL_FAIL, rc, data);
+	else
+		json_decref(data);
+}
+
+/*
+ * The same refusal every hour for months must not fill the record that is kept
+ * for life: a milestone only when the reason changes.
+ */
+static void note_outcome(struct session *s, const struct offer *o, enum err_code rc)
+{
+	if (rc != E_OK && rc != s->state.last_poll_rc)
+		polling_record_refusal(s, o, rc);
+	session_record(s, JOURNAL_POLL, rc == E_OK ? JOURNAL_OK : JOURNAL_FAIL, rc, NULL);
+	s->state.last_poll = clock_wall();
+	s->state.last_poll_rc = rc;
+}
+
+static void back_off(struct session *s, uint64_t retry_after)
+{
+	uint64_t random = 0;
+
+	/* Without random numbers the wait is the longest one: no storm either way. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		random = UINT64_MAX;
+	backoff_fail(&s->state.backoff, clock_wall(), retry_after, s->config.backoff_base,
+		s->config.backoff_cap, random);
+}
+
+static void keep_offer(struct session *s, const struct offer *o)
+{
+	const struct plan *p = &o->manifest->plan;
+	bool known = hash_equal(s->state.offer.manifest, p->manifest) && s->state.offer.release;
+
+	if (o->answer.verdict == POLICY_CURRENT) {
+		s->state.offer.release = 0;
+		return;
+	}
+	s->state.offer = *p;
+	s->state.offer_not_before = o->answer.not_before;
+	snprintf(s->state.offer_why, sizeof(s->state.offer_why), "%s", o->answer.why);
+	if (known)
+		return;
+	session_record(s, JOURNAL_OFFER, JOURNAL_NOTE, E_OK,
+		session_release_data(p->release, p->epoch, p->manifest));
+	log_line(&s->log, LOG_LEVEL_INFO, "offer release=%" PRIu64 " version=\"%s\" class=%s", p->release,
+		p->version, plan_class_name(p->update_class));
+}
+
+/* A server that is up and refuses nothing to the fleet deserves no back-off. */
+static bool is_verdict(enum err_code c)
+{
+	return is_about_release(c) || c == E_HELD;
+}
+
+static int check_from(struct session *s, const struct device *d, const struct polling_request *r,
+	size_t mirror, struct offer *out, struct err *e)
+{
+	uint64_t retry_after = 0;
+	struct offer_request req = {.by_hand = r->by_hand, .retry_failed = r->retry_failed,
+		.mirror = mirror};
+	struct err ignored = {0};
+
+	int rc = offer_from_repository(s, d, &req, out, &retry_after, e);
+	note_outcome(s, out, rc < 0 ? e->code : E_OK);
+	if (rc == 0)
+		keep_offer(s, out);
+	if (rc == 0 || is_verdict(e->code))
+		backoff_succeed(&s->state.backoff);
+	else
+		back_off(s, retry_after);
+	if (session_store(s, rc < 0 ? &ignored : e) < 0)
+		return -1;
+	return rc;
+}
+
+int polling_check(struct session *s, const struct device *d, const struct polling_request *r,
+	struct offer *out, struct err *e)
+{
+	return check_from(s, d, r, 0, out, e);
+}
+
+/* Is what waits for its reboot still the newest? */
+static bool offer_is_newer(const struct session *s, const struct offer *o)
+{
+	const struct state_txn *t = &s->state.txn;
+
+	if (t->phase != STATE_TXN_WRITTEN && t->phase != STATE_TXN_ACTIVATED)
+		return true;
+	return o->manifest->plan.release > t->release;
+}
+
+/* Objects that are missing or wrong on one mirror may be right on the next one. */
+static bool is_mirrors_fault(enum err_code c)
+{
+	return c == E_HASH || c == E_SIZE || c == E_NET || c == E_NOTFOUND || c == E_TIMEOUT ||
+		c == E_TLS || c == E_META;
+}
+
+static int install_or_continue(struct session *s, struct device *d, struct offer *o, struct err *e)
+{
+	if (o->answer.verdict == POLICY_INSTALL && offer_is_newer(s, o))
+		return agent_install(s, d, o, e);
+	if (o->answer.verdict == POLICY_CURRENT)
+		log_line(&s->log, LOG_LEVEL_INFO, "current release=%" PRIu64,
+			o->manifest->plan.release);
+	else if (o->answer.verdict != POLICY_INSTALL)
+		log_line(&s->log, LOG_LEVEL_INFO, "waits release=%" PRIu64 " reason=\"%s\"",
+			o->manifest->plan.release, o->answer.why);
+	return agent_continue(s, d, e);
+}
+
+/* Mirror after mirror until one gives a release that can be written whole. */
+static int take_offer(struct session *s, struct device *d, const struct polling_request *r,
+	struct err *e)
+{
+	size_t mirror = 0;
+
+	for (;;) {
+		struct offer o;
+		int rc = check_from(s, d, r, mirror, &o, e);
+		bool checked = rc == 0;
+		mirror = o.mirror + 1;
+		if (checked)
+			rc = install_or_continue(s, d, &o, e);
+		offer_close(&o);
+		if (rc == 0 || !checked || !is_mirrors_fault(e->code))
+			return rc;
+		if (mirror >= s->config.url_count) {
+			struct err ignored = {0};
+			back_off(s, 0);
+			session_store(s, &ignored);
+			return -1;
+		}
+		log_line(&s->log, LOG_LEVEL_WARN, "next-mirror code=%s reason=\"%s\"", err_name(e->code),
+			e->text);
+	}
+}
+
+static int reboot_if_waiting(struct session *s, const struct device *d, struct err *e)
+{
+	bool asked = false;
+
+	if (!agent_waits_for_reboot(s, d))
+		return 0;
+	if (agent_reboot(s, false, &asked, e) < 0) {
+		/* A hook that says "later" is no failure of a poll. */
+		return e->code == E_LATER ? 0 : -1;
+	}
+	return 0;
+}
+
+static bool must_wait(const struct session *s)
+{
+	uint64_t wait = backoff_wait(&s->state.backoff, clock_wall(), s->config.backoff_cap);
+
+	if (wait == 0)
+		return false;
+	log_line(&s->log, LOG_LEVEL_INFO, "backs-off seconds=%" PRIu64 " failures=%u", wait,
+		(unsigned)s->state.backoff.failures);
+	return true;
+}
+
+int polling_run(struct session *s, struct device *d, const struct polling_request *r, struct err *e)
+{
+	if (d->on_trial) {
+		log_line(&s->log, LOG_LEVEL_INFO, "on-trial slot=%c: no offer is taken", d->booted);
+		return 0;
+	}
+	/* Fallback boot or the way back from a trial: the running system must be proved first. */
+	if ((d->fallback || s->state.txn.phase == STATE_TXN_FAILED) && agent_health(s, d, e) < 0)
+		return -1;
+	if (!r->ignore_backoff && must_wait(s))
+		return reboot_if_waiting(s, d, e);
+	int rc = take_offer(s, d, r, e);
+	if (rc < 0 && agent_waits_for_reboot(s, d)) {
+		struct err held = {0};
+		/* The server is away or the offer is refused; what waits must still be asked about. */
+		if (agent_continue(s, d, &held) < 0) {
+			*e = held;
+			return -1;
+		}
+	}
+	struct err later = {0};
+	if (reboot_if_waiting(s, d, &later) < 0 && rc == 0) {
+		*e = later;
+		return -1;
+	}
+	return rc;
+}
