@@ -104,15 +104,25 @@ static int zlib_piece(const struct compressor *c, const uint8_t *data, size_t le
 	return 0;
 }
 
-int compressor_make(enum plan_encoding encoding, int level, struct compressor **out, struct err *e)
+int compress_check_level(enum plan_encoding encoding, int level, struct err *e)
 {
 	const struct encoding *row = &encodings[encoding];
 
-	if (!row->built_in)
-		return err_set(e, E_USAGE, "encoding %s is not in this build", row->name);
-	if (level < row->level_min || level > row->level_max)
-		return err_set(e, E_USAGE, "level %d: %s has levels %d to %d", level, row->name,
-			row->level_min, row->level_max);
+	if (level >= row->level_min && level <= row->level_max)
+		return 0;
+	if (row->level_max == 0)
+		return err_set(e, E_USAGE, "level %d: encoding %s has no levels", level, row->name);
+	return err_set(e, E_USAGE, "level %d: %s has levels %d to %d", level, row->name,
+		row->level_min, row->level_max);
+}
+
+int compressor_make(enum plan_encoding encoding, int level, struct compressor **out, struct err *e)
+{
+	if (!encodings[encoding].built_in)
+		return err_set(
+			e, E_USAGE, "encoding %s is not in this build", encodings[encoding].name);
+	if (compress_check_level(encoding, level, e) < 0)
+		return -1;
 	struct compressor *c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(e, E_NOMEM, "no memory for a compressor");

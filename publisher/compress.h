@@ -13,7 +13,7 @@
 
 struct compressor; /* for one thread at a time; opaque */
 
-/* The level that is used when none is given, and whether one is allowed. */
+/* The level that is used when none is given. */
 int compress_default_level(enum plan_encoding encoding);
 
 /* What is used when no encoding is named: zstd where this build has it, else zlib. */
@@ -22,7 +22,10 @@ enum plan_encoding compress_default_encoding(void);
 /* By its manifest name; E_USAGE names what this build offers. */
 int compress_find_encoding(const char *name, enum plan_encoding *out, struct err *e);
 
-/* E_USAGE for a level that the encoding does not have. Free with compressor_free. */
+/* E_USAGE for a level that the encoding does not have. */
+int compress_check_level(enum plan_encoding encoding, int level, struct err *e);
+
+/* Checks the level and makes one; free with compressor_free. */
 int compressor_make(enum plan_encoding encoding, int level, struct compressor **out, struct err *e);
 void compressor_free(struct compressor *c);
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a release: the order of steps. */
+#include "publisher/release.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "partitions/slot/format.h"
+#include "publisher/history.h"
+#include "publisher/staging.h"
+
+struct making {
+	struct publisher *publisher;
+	const struct release_settings *settings;
+	const struct release_watcher *watcher;
+	struct release_identity id;
+	struct image_request request[PLAN_IMAGES_MAX];
+	struct plan_image image[PLAN_IMAGES_MAX];
+	size_t count;
+};
+
+static int find_product(struct making *m, struct err *e)
+{
+	const char *given = release_setting(m->settings, RELEASE_PRODUCT);
+
+	m->id.product = given ? given : m->publisher->product;
+	if (!manifest_name_is_valid(m->id.product))
+		return err_set(e, E_USAGE, "product \"%s\" must match [a-z0-9][a-z0-9._-]{0,31}",
+			m->id.product);
+	return 0;
+}
+
+/* Below the epoch of a release that devices already run they would refuse this one. */
+static int find_epoch(struct making *m, struct err *e)
+{
+	const char *given = release_setting(m->settings, RELEASE_EPOCH);
+	uint64_t last = m->id.newest ? m->id.newest->plan.epoch : 0;
+
+	m->id.epoch = last;
+	if (!given)
+		return 0;
+	return release_parse_number(given, "--epoch", last, UINT64_C(1) << 53, &m->id.epoch, e);
+}
+
+static int find_number(struct making *m, struct err *e)
+{
+	const char *given = release_setting(m->settings, RELEASE_RELEASE);
+	uint64_t wanted = 0;
+
+	if (m->id.adopt && m->id.newest)
+		return err_set(e, E_USAGE,
+			"%s has release %" PRIu64 " already; adopt is for a product that has none",
+			m->id.product, m->id.newest->plan.release);
+	if (m->id.adopt)
+		wanted = 1;
+	if (given && release_parse_number(given, "--release", 1, UINT64_C(1) << 53, &wanted, e) < 0)
+		return -1;
+	return history_number(m->publisher, m->id.product, m->id.newest, wanted, &m->id.release, e);
+}
+
+/* Tells what is true of an image that its maker may not have meant. */
+static void tell_facts(
+	const struct making *m, const struct plan_image *image, const struct image_facts *facts)
+{
+	char text[200];
+
+	if (facts->padding > 0) {
+		snprintf(text, sizeof(text),
+			"image %s: %" PRIu64 " zero bytes added, to a multiple of 4096",
+			image->name, facts->padding);
+		m->watcher->warn(m->watcher->ctx, text);
+	}
+	if (facts->has_journal) {
+		snprintf(text, sizeof(text),
+			"image %s: ext4 with a journal; a read-only slot needs none "
+			"(mke2fs -O ^has_journal)",
+			image->name);
+		m->watcher->warn(m->watcher->ctx, text);
+	}
+}
+
+/* Lengths as they will be, so that the manifest can be checked before the long work. */
+static int probe_images(struct making *m, struct err *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct plan_image *image = &m->image[i];
+		struct image_facts facts;
+		if (image_probe(&m->request[i], image, &facts, e) < 0)
+			return -1;
+		image->leaves.length = slot_leaf_count(image->size) * HASH_SIZE;
+		image->pieces.length =
+			SLOT_PIECES_HEADER + slot_piece_count(image->size) * SLOT_PIECES_ENTRY;
+		image->full.length = 1;
+		tell_facts(m, image, &facts);
+	}
+	return 0;
+}
+
+/* Everything that can be wrong is found here, before an hour of compression. */
+static int check_first(struct making *m, struct err *e)
+{
+	AUTO_MANIFEST struct manifest *draft = NULL;
+	AUTO_BUF struct buf text = buf_make(MANIFEST_MAX);
+
+	if (probe_images(m, e) < 0 ||
+		release_manifest(m->settings, &m->id, m->image, m->count, &text, &draft, e) < 0)
+		return -1;
+	return release_lint(draft, m->watcher, e);
+}
+
+static int cut_images(struct making *m, int objects, struct err *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct image_facts facts;
+		m->request[i].watcher = m->watcher->image;
+		if (image_cut(&m->request[i], objects, &m->image[i], &facts, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int stage(struct making *m, struct manifest **out, struct err *e)
+{
+	AUTO_STAGING struct staging s = {.parent = -1};
+	AUTO_MANIFEST struct manifest *made = NULL;
+	AUTO_BUF struct buf text = buf_make(MANIFEST_MAX);
+
+	if (staging_begin(m->publisher, m->id.product, m->id.release, &s, e) < 0 ||
+		cut_images(m, s.objects, e) < 0 ||
+		release_manifest(m->settings, &m->id, m->image, m->count, &text, &made, e) < 0 ||
+		staging_commit(&s, &text, e) < 0)
+		return -1;
+	*out = steal_ptr(made);
+	return 0;
+}
+
+int release_make(struct publisher *p, const struct release_settings *s, bool adopt,
+	const struct release_watcher *w, struct manifest **out, struct err *e)
+{
+	struct making m = {.publisher = p,
+		.settings = s,
+		.watcher = w,
+		.id = {.adopt = adopt, .issued = p->now}};
+	AUTO_MANIFEST struct manifest *newest = NULL;
+
+	if (find_product(&m, e) < 0 || history_newest(p, m.id.product, &newest, e) < 0)
+		return -1;
+	m.id.newest = newest;
+	if (release_images(s, m.request, &m.count, e) < 0 || find_epoch(&m, e) < 0 ||
+		find_number(&m, e) < 0 || check_first(&m, e) < 0)
+		return -1;
+	return stage(&m, out, e);
+}
