@@ -29,12 +29,35 @@ static void record_boot(struct session *s, const struct device *d)
 		session_record(s, JOURNAL_BOOT_FALLBACK, JOURNAL_NOTE, E_BOOT, NULL);
 }
 
+/*
+ * What the environment calls committed and the state does not know (factory, or
+ * state was lost), or what somebody flashed past the agent: the image's own word
+ * counts. Not on trial: there health compares it instead.
+ */
+static void adopt_running_slot(struct session *s, const struct device *d)
+{
+	struct state_slot *slot = state_slot_of(&s->state, d->booted);
+	bool other_image = s->backstop.present && slot->release != s->backstop.release;
+
+	if (d->booted != d->committed || (slot->status == STATE_SLOT_COMMITTED && !other_image))
+		return;
+	if (s->state.txn.phase != STATE_TXN_NONE && s->state.txn.target == d->booted)
+		return;
+	*slot = (struct state_slot){
+		.status = STATE_SLOT_COMMITTED,
+		.release = s->backstop.release,
+		.epoch = s->backstop.epoch,
+	};
+	snprintf(slot->version, sizeof(slot->version), "factory");
+}
+
 static int note_new_boot(struct session *s, const struct device *d, struct err *e)
 {
 	s->state.boot_counter++;
 	snprintf(s->state.boot_id, sizeof(s->state.boot_id), "%s", s->boot_id);
 	s->state.boot_slot = d->booted;
 	s->state.boot_trial = d->on_trial;
+	adopt_running_slot(s, d);
 	record_boot(s, d);
 	if (session_store(s, e) < 0)
 		return -1;
@@ -268,8 +291,12 @@ int txn_prove(struct session *s, const struct device *d, struct err *e)
 static int raise_floors(struct session *s, const struct device *d, struct err *e)
 {
 	struct state_slot *slot = state_slot_of(&s->state, d->booted);
-	uint64_t release = slot->release;
 
+	if (slot->release == 0 && s->backstop.present) {
+		slot->release = s->backstop.release;
+		slot->epoch = s->backstop.epoch;
+	}
+	uint64_t release = slot->release;
 	/* Only what was proved healthy raises a floor; a failed trial must not lock others out. */
 	if (release > s->state.release_floor)
 		s->state.release_floor = release;

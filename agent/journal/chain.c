@@ -12,11 +12,11 @@
 
 /* What a walk over one segment found. */
 struct survey {
-	bool any;	 /* a good line, header or record */
+	bool any; /* a good line, header or record */
 	bool any_record;
 	struct line last; /* last good line */
 	struct line last_record;
-	size_t end;	/* behind the last good line that is kept */
+	size_t end; /* behind the last good line that is kept */
 	size_t garbage; /* bytes behind it that are not zero */
 };
 
@@ -141,8 +141,8 @@ int chain_load(struct chain *c, struct err *e)
 	return rc;
 }
 
-static int build_header(const struct chain *c, uint64_t epoch, uint64_t next_seq, struct buf *b,
-	struct err *e)
+static int build_header(
+	const struct chain *c, uint64_t epoch, uint64_t next_seq, struct buf *b, struct err *e)
 {
 	char prev[HASH_HEX_SIZE];
 
@@ -158,8 +158,8 @@ static int build_header(const struct chain *c, uint64_t epoch, uint64_t next_seq
 }
 
 /* A segment under a name that no reader looks at, so that it appears with its header or not. */
-static int make_segment(const struct chain *c, const char *tmp, const struct buf *header, int *out,
-	struct err *e)
+static int make_segment(
+	const struct chain *c, const char *tmp, const struct buf *header, int *out, struct err *e)
 {
 	if (unlinkat(c->dir, tmp, 0) < 0 && errno != ENOENT)
 		return err_sys(e, E_IO, errno, "journal: cannot remove %s", tmp);
@@ -226,8 +226,8 @@ int chain_rotate(struct chain *c, uint64_t epoch, uint64_t next_seq, struct err 
 int chain_make_room(struct chain *c, uint64_t epoch, uint64_t next_seq, struct err *e)
 {
 	if (!c->usable)
-		return err_set(e, E_IO, "journal: the %s cannot be written",
-			chain_kind_name(c->kind));
+		return err_set(
+			e, E_IO, "journal: the %s cannot be written", chain_kind_name(c->kind));
 	if (c->dirty && cut_tail(c, e) < 0)
 		return -1;
 	if (c->fd >= 0 && c->used + JOURNAL_RECORD_MAX <= c->segment_bytes)
@@ -320,8 +320,8 @@ int chain_find(const struct chain *c, uint64_t seq, uint8_t hash[HASH_SIZE], str
 	}
 	segment_list_free(&l);
 	if (rc == 0 && !found)
-		return err_set(e, E_NOTFOUND, "journal: record %llu is gone",
-			(unsigned long long)seq);
+		return err_set(
+			e, E_NOTFOUND, "journal: record %llu is gone", (unsigned long long)seq);
 	return rc;
 }
 

@@ -24,15 +24,15 @@ struct chain {
 	bool read_only;
 
 	/* Kept by the chain. */
-	bool usable;	 /* loaded: can be appended to */
-	int fd;		 /* newest segment, -1 = there is none yet */
+	bool usable; /* loaded: can be appended to */
+	int fd; /* newest segment, -1 = there is none yet */
 	uint32_t number; /* of the newest segment */
-	uint64_t used;	 /* bytes of whole lines in it */
-	bool dirty;	 /* behind them may be half a line */
+	uint64_t used; /* bytes of whole lines in it */
+	bool dirty; /* behind them may be half a line */
 	bool unsynced;
 	uint8_t tip[HASH_SIZE]; /* hash of the last line: what the next one carries */
-	struct line head;	/* last record; seq 0 = none */
-	uint64_t cut;		/* bytes of a torn tail that chain_load cut off */
+	struct line head; /* last record; seq 0 = none */
+	uint64_t cut; /* bytes of a torn tail that chain_load cut off */
 };
 
 /*

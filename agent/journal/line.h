@@ -24,7 +24,7 @@ struct line {
 	bool header;
 	uint64_t seq; /* header: the number that its first record may have */
 	uint64_t epoch;
-	uint64_t segment;     /* header: its number */
+	uint64_t segment; /* header: its number */
 	enum chain_kind kind; /* header: its chain */
 	uint64_t boot;
 	uint64_t mono;

@@ -8,7 +8,7 @@
 #include "agent/base/must.h"
 
 #define WORD_MAX 64 /* a digest just fits */
-#define KEY_MAX	 32
+#define KEY_MAX  32
 
 static bool has_only(const char *text, size_t max, const char *extra)
 {
@@ -59,15 +59,15 @@ json_t *privacy_filter(const json_t *data, const struct log *log)
 
 	if (!kept)
 		return NULL;
-	json_object_foreach((json_t *)data, key, value)
-	{
+	json_object_foreach ((json_t *)data, key, value) {
 		if (MUST("journal.privacy", is_allowed(key, value))) {
 			json_object_set(kept, key, value);
 			continue;
 		}
 		dropped++;
 		log_line(log, LOG_LEVEL_WARN,
-			"journal.dropped member=%.32s why=\"only integers, words and digests\"", key);
+			"journal.dropped member=%.32s why=\"only integers, words and digests\"",
+			key);
 	}
 	if (dropped > 0)
 		json_object_set_new(kept, "dropped", json_integer(dropped));

@@ -7,7 +7,9 @@
  * It gets bytes through a struct fetcher and keeps what it verified, as
  * received, in a folder: root.json, timestamp.json, snapshot.json, targets.json,
  * delegated roles percent-encoded; roots/N.root.json and cache/ in subfolders.
- * It opens no socket and knows no URL.
+ * It opens no socket and knows no URL. Names that it asks a fetcher for are
+ * percent-encoded where a role's name needs it ("1.%2Fodd.json"): the fetcher
+ * must not encode them again.
  */
 #pragma once
 
@@ -16,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/base/fetcher.h"
 #include "agent/base/hash.h"
@@ -43,8 +46,16 @@ struct trust_options {
 	 */
 	bool offline;
 	bool offline_expiry_refuse;
+	/*
+	 * `store` is where the roots are read from, and nothing else: what is
+	 * verified is compared with itself only and nothing is written. For
+	 * bundles, which start at the trusted root (trust_keep_roots keeps newer ones).
+	 */
+	bool scratch;
 	/* Follow every delegation as the specification says; else only the role "releases". */
 	bool open_delegations;
+	/* A target may have SHA-512 instead of SHA-256 (conformance). */
+	bool sha512_is_enough;
 };
 
 /* What is known after trust_refresh or trust_load_stored. */
@@ -68,6 +79,7 @@ struct trust_facts {
 /* One target file, as signed. `custom` is borrowed from the trust object; may be NULL. */
 struct trust_target {
 	uint64_t length;
+	bool has_sha256; /* always, but for sha512_is_enough */
 	uint8_t sha256[HASH_SIZE];
 	bool has_sha512; /* conformance: checked by trust_check_target when signed */
 	uint8_t sha512[64];
@@ -98,7 +110,11 @@ static inline void cleanup_trust(struct trust **t)
  */
 int trust_refresh(struct trust *t, const struct fetcher *metadata, struct err *e);
 
-/* The stored set without any fetching, verified again; expiry is not judged. E_NOTFOUND: none. */
+/*
+ * The stored set without any fetching, verified again; expiry is not judged.
+ * E_NOTFOUND where there is none or it is not whole (an interrupted refresh);
+ * holds of a stored timestamp count even then. E_ROLLBACK below root_floor.
+ */
 int trust_load_stored(struct trust *t, struct err *e);
 
 /* After one of the two above. */
@@ -108,6 +124,7 @@ void trust_get_facts(const struct trust *t, struct trust_facts *out);
  * Looks a target up by its path ("demo/stable.json", "demo/releases/7.json"),
  * fetching the delegated role when it is needed (`metadata` may be NULL after
  * trust_load_stored). E_NOTFOUND where no trusted role lists it; errors as above.
+ * `custom` stays valid until the next trust_refresh, trust_load_stored or trust_free.
  */
 int trust_find_target(struct trust *t, const struct fetcher *metadata, const char *path,
 	struct trust_target *out, struct err *e);
@@ -115,6 +132,13 @@ int trust_find_target(struct trust *t, const struct fetcher *metadata, const cha
 /* Do these bytes have the signed length and hashes? E_SIZE, E_HASH. */
 int trust_check_target(
 	const struct trust_target *target, const void *data, size_t len, struct err *e);
+
+/*
+ * The name of the target's file in the repository, below targets/: the hash goes
+ * before the last part ("demo/<hash>.stable.json"; spec 6.2). Appends to `out`.
+ */
+int trust_target_file(
+	const struct trust_target *target, const char *path, struct buf *out, struct err *e);
 
 /* Is the release on hold by timestamp's x-hold? */
 bool trust_is_held(const struct trust *t, const char *product, uint64_t release);
@@ -130,5 +154,9 @@ int trust_each_revoked(const struct trust *t,
 	int (*each)(void *ctx, const uint8_t manifest[HASH_SIZE], struct err *e), void *ctx,
 	struct err *e);
 
-/* Keeps the roots that a scratch set verified in `store` (design 4.3, last sentence). */
+/*
+ * Keeps the roots that a scratch set verified in `store` (design 4.3, last
+ * sentence). Where they changed the keys of timestamp or snapshot, the stored
+ * ones are forgotten, as in trust_refresh.
+ */
 int trust_keep_roots(const struct trust *t, int store, struct err *e);

@@ -15,11 +15,12 @@ static int check_releases(const json_t *list, const char *product, const char *w
 	size_t i;
 
 	if (!json_is_array(list))
-		return err_set(e, E_META, "%s: x-hold of \"%.40s\" must be an array", where, product);
+		return err_set(
+			e, E_META, "%s: x-hold of \"%.40s\" must be an array", where, product);
 	json_array_foreach (list, i, release) {
 		if (!json_is_integer(release) || json_integer_value(release) < 1)
-			return err_set(e, E_META, "%s: x-hold of \"%.40s\" has no release number", where,
-				product);
+			return err_set(e, E_META, "%s: x-hold of \"%.40s\" has no release number",
+				where, product);
 	}
 	return 0;
 }

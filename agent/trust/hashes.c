@@ -18,8 +18,8 @@ static int read_digest(const json_t *object, const char *name, uint8_t *out, siz
 	if (!value)
 		return 0;
 	if (!MUST("hashes.hex", hex && hex_decode(hex, out, size)))
-		return err_set(e, E_META, "%s: %s must be %zu lower-case hexadecimal digits", where, name,
-			2 * size);
+		return err_set(e, E_META, "%s: %s must be %zu lower-case hexadecimal digits", where,
+			name, 2 * size);
 	return 0;
 }
 
@@ -29,11 +29,14 @@ int hashes_parse(const json_t *object, const char *where, struct hashes *out, st
 
 	if (!json_is_object(object))
 		return err_set(e, E_META, "%s: \"hashes\" must be an object", where);
-	if (read_digest(object, "sha256", h.sha256, sizeof(h.sha256), &h.has_sha256, where, e) < 0 ||
-		read_digest(object, "sha512", h.sha512, sizeof(h.sha512), &h.has_sha512, where, e) < 0)
+	if (read_digest(object, "sha256", h.sha256, sizeof(h.sha256), &h.has_sha256, where, e) <
+			0 ||
+		read_digest(object, "sha512", h.sha512, sizeof(h.sha512), &h.has_sha512, where, e) <
+			0)
 		return -1;
 	if (!MUST("hashes.known", h.has_sha256 || h.has_sha512))
-		return err_set(e, E_META, "%s: no hash of a known algorithm (sha256, sha512)", where);
+		return err_set(
+			e, E_META, "%s: no hash of a known algorithm (sha256, sha512)", where);
 	*out = h;
 	return 0;
 }
@@ -46,8 +49,8 @@ static bool sha512_fits(const struct hashes *h, const void *data, size_t len)
 	       memcmp(digest, h->sha512, sizeof(digest)) == 0;
 }
 
-int hashes_check(const struct hashes *h, const void *data, size_t len, const char *where,
-	struct err *e)
+int hashes_check(
+	const struct hashes *h, const void *data, size_t len, const char *where, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 

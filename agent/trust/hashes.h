@@ -26,5 +26,5 @@ struct hashes {
 int hashes_parse(const json_t *object, const char *where, struct hashes *out, struct err *e);
 
 /* Do the bytes have every hash that is given? E_HASH. */
-int hashes_check(const struct hashes *h, const void *data, size_t len, const char *where,
-	struct err *e);
+int hashes_check(
+	const struct hashes *h, const void *data, size_t len, const char *where, struct err *e);

@@ -44,8 +44,8 @@ static int add_key(
 	struct err unknown = {0};
 
 	if (strlen(id) != HASH_HEX_SIZE - 1)
-		return err_set(e, E_META, "%s: key id \"%.80s\" is not a SHA-256 in hexadecimal", where,
-			id);
+		return err_set(e, E_META, "%s: key id \"%.80s\" is not a SHA-256 in hexadecimal",
+			where, id);
 	if (!MUST("keyring.id-once", !ring_has(r, id)))
 		return err_set(e, E_META, "%s: key id %s is listed twice", where, id);
 	memcpy(k->id, id, sizeof(k->id));
@@ -55,16 +55,16 @@ static int add_key(
 	if (key_id_of(object, want, e) < 0)
 		return err_wrap(e, "%s: key %s", where, id);
 	if (!MUST("keyring.id-is-hash", strcmp(id, want) == 0))
-		return err_set(e, E_META, "%s: key id %s is not the hash of its key, %s", where, id,
-			want);
+		return err_set(
+			e, E_META, "%s: key id %s is not the hash of its key, %s", where, id, want);
 	/* A key that cannot be used is no error: the other keys may meet the threshold. */
 	if (key_parse(object, &k->key, &unknown) < 0 && unknown.code == E_NOMEM)
 		return err_set(e, E_NOMEM, "%s: %s", where, unknown.text);
 	return 0;
 }
 
-static int add_keys(struct keyring *r, const json_t *keys, const json_t *ids, const char *where,
-	struct err *e)
+static int add_keys(
+	struct keyring *r, const json_t *keys, const json_t *ids, const char *where, struct err *e)
 {
 	const json_t *id;
 	size_t i;
@@ -95,8 +95,8 @@ int keyring_parse(const json_t *keys, const json_t *role, const char *where, str
 			(int)threshold);
 	size_t count = json_array_size(ids);
 	if (count > KEYRING_KEYS_MAX)
-		return err_set(e, E_META, "%s: %zu keys, allowed are %d", where, count,
-			KEYRING_KEYS_MAX);
+		return err_set(
+			e, E_META, "%s: %zu keys, allowed are %d", where, count, KEYRING_KEYS_MAX);
 	r.threshold = (unsigned)threshold;
 	r.keys = calloc(count + 1, sizeof(*r.keys));
 	if (!r.keys)
@@ -116,8 +116,8 @@ static void drop_oldest(struct keyring *r)
 	memmove(r->keys, r->keys + 1, r->count * sizeof(*r->keys));
 }
 
-int keyring_retire(struct keyring *retired, struct keyring *old, const struct keyring *current,
-	struct err *e)
+int keyring_retire(
+	struct keyring *retired, struct keyring *old, const struct keyring *current, struct err *e)
 {
 	if (!retired->keys)
 		retired->keys = calloc(KEYRING_KEYS_MAX, sizeof(*retired->keys));

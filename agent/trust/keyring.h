@@ -14,7 +14,8 @@
 
 struct keyring_key {
 	char id[HASH_HEX_SIZE];
-	struct key *key; /* NULL: of a kind that this agent does not know, or missing; never counts */
+	struct key
+		*key; /* NULL: of a kind that this agent does not know, or missing; never counts */
 };
 
 /* Zero-initialise; keyring_free empties it. */
@@ -41,13 +42,13 @@ bool keyring_same_keys(const struct keyring *a, const struct keyring *b);
  * Moves the keys of `old` that `current` does not name into `retired`, oldest
  * dropped beyond KEYRING_KEYS_MAX; empties `old`. E_NOMEM.
  */
-int keyring_retire(struct keyring *retired, struct keyring *old, const struct keyring *current,
-	struct err *e);
+int keyring_retire(
+	struct keyring *retired, struct keyring *old, const struct keyring *current, struct err *e);
 
 /* What a document's signatures are worth. */
 struct keyring_tally {
-	unsigned valid;		/* distinct keys of the ring that signed */
-	unsigned with_retired;	/* the same, with retired keys counted too */
+	unsigned valid; /* distinct keys of the ring that signed */
+	unsigned with_retired; /* the same, with retired keys counted too */
 };
 
 /*

@@ -11,7 +11,8 @@
 #include "agent/trust/extras.h"
 #include "agent/trust/keyring.h"
 
-static int check_root(const struct role *r, const char *where, bool sha512_is_enough, struct err *e);
+static int check_root(
+	const struct role *r, const char *where, bool sha512_is_enough, struct err *e);
 static int check_timestamp(
 	const struct role *r, const char *where, bool sha512_is_enough, struct err *e);
 static int check_snapshot(
@@ -143,6 +144,9 @@ static int check_targets(
 
 	if (json_want_object(r->body, "targets", where, &targets, e) < 0)
 		return -1;
+	/* It would raise the floor of time beyond what the file itself allows. */
+	if (!MUST("targets.issued-before-expiry", r->issued < r->expires))
+		return err_set(e, E_META, "%s: x-issued is after its expiry", where);
 	if (delegations && !json_is_object(delegations))
 		return err_set(e, E_META, "%s: \"delegations\" must be an object", where);
 	json_object_foreach (targets, path, entry) {
@@ -195,8 +199,8 @@ static int check_common(enum role_kind kind, struct role *r, const char *where, 
 		return err_set(e, E_META, "%s: is of type \"%.40s\", not \"%s\"", where, type,
 			role_name(kind));
 	if (!is_known_spec(spec))
-		return err_set(e, E_META, "%s: specification version \"%.20s\", known is 1.x", where,
-			spec);
+		return err_set(e, E_META, "%s: specification version \"%.20s\", known is 1.x",
+			where, spec);
 	r->version = (uint64_t)version;
 	return read_times(r, where, e);
 }

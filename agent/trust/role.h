@@ -13,7 +13,7 @@
 #include "agent/trust/hashes.h"
 
 #define ROLE_VERSION_MAX (INT64_C(1) << 53)
-#define ROLE_LENGTH_MAX	 (INT64_C(1) << 53)
+#define ROLE_LENGTH_MAX  (INT64_C(1) << 53)
 
 enum role_kind { ROLE_ROOT, ROLE_TIMESTAMP, ROLE_SNAPSHOT, ROLE_TARGETS, ROLE_KIND_COUNT };
 
@@ -23,7 +23,7 @@ size_t role_cap(enum role_kind kind);
 
 /* One document of good form. Zero-initialise; `doc` is NULL where there is none. */
 struct role {
-	json_t *doc;	    /* {signed, signatures} as received */
+	json_t *doc; /* {signed, signatures} as received */
 	const json_t *body; /* its "signed" */
 	uint64_t version;
 	int64_t expires;
@@ -61,8 +61,8 @@ struct role_meta {
 int role_find_meta(const struct role *r, const char *file, struct role_meta *out, struct err *e);
 
 /* Has the content the listed length and hashes (where they are listed)? E_SIZE, E_HASH. */
-int role_check_meta(const struct role_meta *m, const struct buf *bytes, const char *where,
-	struct err *e);
+int role_check_meta(
+	const struct role_meta *m, const struct buf *bytes, const char *where, struct err *e);
 
 /* One entry of `targets`. E_META. */
 int role_read_target(const json_t *entry, const char *path, bool sha512_is_enough,

@@ -9,9 +9,9 @@
 #include "agent/trust/canonical.h"
 #include "agent/trust/keyring.h"
 
-#define SIGNATURE_MAX  1024		 /* bytes; RSA-8192 has as many */
-#define CANONICAL_MAX  (2 * 1024 * 1024) /* twice the largest file */
-#define COUNTED_MAX    (2 * KEYRING_KEYS_MAX)
+#define SIGNATURE_MAX 1024 /* bytes; RSA-8192 has as many */
+#define CANONICAL_MAX (2 * 1024 * 1024) /* twice the largest file */
+#define COUNTED_MAX   (2 * KEYRING_KEYS_MAX)
 
 struct counting {
 	struct buf text; /* what is signed */
@@ -86,7 +86,8 @@ static int check_ids(const json_t *signatures, const char *where, struct err *e)
 	qsort(ids, count, sizeof(ids[0]), compare_ids);
 	for (i = 1; i < count; i++) {
 		if (!MUST("signature.id-once", strcmp(ids[i - 1], ids[i]) != 0))
-			return err_set(e, E_META, "%s: two signatures by key id %.64s", where, ids[i]);
+			return err_set(
+				e, E_META, "%s: two signatures by key id %.64s", where, ids[i]);
 	}
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include "agent/base/file.h"
 #include "agent/base/must.h"
 
-#define STORE_MODE	   0644
+#define STORE_MODE        0644
 #define STORE_ENCODED_MAX (STORE_NAME_MAX - 40) /* room for version, suffix, temporary name */
 
 static const char *const top_level[] = {"root", "timestamp", "snapshot", "targets"};

@@ -22,8 +22,7 @@ struct store {
  * %XX, so that "../x" stays in the folder. E_META when empty, too long, or the
  * name of a top-level role where that is not meant (`delegated`).
  */
-int store_encode(
-	const char *role, bool delegated, char out[STORE_NAME_MAX], struct err *e);
+int store_encode(const char *role, bool delegated, char out[STORE_NAME_MAX], struct err *e);
 
 /* <role>.json; reading gives E_NOTFOUND where nothing is kept. `role` is encoded already. */
 int store_read(const struct store *s, const char *role, struct buf *out, struct err *e);

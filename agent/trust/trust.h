@@ -24,7 +24,7 @@ struct trust_new_root {
 struct trust {
 	struct trust_options o; /* image_root is not used after trust_open */
 	struct store store;
-	struct keyring rings[ROLE_KIND_COUNT];	 /* of the current root */
+	struct keyring rings[ROLE_KIND_COUNT]; /* of the current root */
 	struct keyring retired[ROLE_KIND_COUNT]; /* keys of older roots, for E_KEY_REVOKED */
 	struct role root;
 	struct buf root_bytes;
@@ -35,9 +35,9 @@ struct trust {
 	size_t delegated_count;
 	struct trust_new_root new_roots[TRUST_ROOTS_A_RUN];
 	unsigned new_root_count;
-	bool online_rotated;   /* a new root of this run changed timestamp or snapshot keys */
-	int64_t time;	       /* T */
-	bool judges_expiry;    /* false after trust_load_stored */
+	bool online_rotated; /* a new root of this run changed timestamp or snapshot keys */
+	int64_t time; /* T */
+	bool judges_expiry; /* false after trust_load_stored */
 	bool expired_accepted; /* offline */
 	bool unchanged;
 };
@@ -72,9 +72,10 @@ int time_check(
 
 struct listed {
 	enum role_kind kind;
-	const char *role;		/* name, not encoded */
+	const char *role; /* name, not encoded */
+	bool is_delegated;
 	const struct keyring *ring;
-	const struct keyring *retired;	/* may be NULL */
+	const struct keyring *retired; /* may be NULL */
 	struct role_meta meta;
 };
 
@@ -85,9 +86,17 @@ bool listed_is_stored(const struct trust *t, const struct listed *l, struct role
 int listed_fetch(const struct trust *t, const struct fetcher *metadata, const struct listed *l,
 	struct buf *bytes, struct role *out, struct err *e);
 
-/* --- set.c --- */
+/* --- refresh.c --- */
+
+/* The place of a top-level role in what `by` lists. E_META. */
+int refresh_list(const struct trust *t, enum role_kind kind, const struct role *by,
+	struct listed *out, struct err *e);
+
+/* --- client.c --- */
 
 /* A stored top-level role, verified against the current root; false where there is none. */
-bool set_read_stored(const struct trust *t, enum role_kind kind, struct role *out);
+bool client_read_stored(
+	const struct trust *t, enum role_kind kind, struct buf *bytes, struct role *out);
 
-void set_clear(struct trust *t);
+/* Forgets all but the roots, before a run. */
+void client_clear(struct trust *t);

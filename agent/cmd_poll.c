@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pawl poll, pawl check. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "agent/base/clock.h"
+#include "agent/commands.h"
+#include "agent/polling.h"
+
+enum { POLL_NOW, POLL_JITTER, POLL_RETRY, POLL_COUNT };
+const struct verb_option poll_options[] = {
+	{"--now", NULL, "do not wait for the end of a back-off"},
+	{"--jitter", "SECONDS", "first wait this device's own share of SECONDS (for cron)"},
+	{"--retry-failed", NULL, "take a release that failed on this device again"},
+	{NULL, NULL, NULL},
+};
+
+enum { CHECK_COUNT };
+const struct verb_option check_options[] = {
+	{NULL, NULL, NULL},
+};
+
+#define JITTER_MAX 86400
+
+/*
+ * A device's share comes from its seed: spread evenly over the fleet, the same
+ * each time, so that two polls of one device keep their distance.
+ */
+static int wait_share(const struct session *s, const char *text, struct err *e)
+{
+	char *end = NULL;
+	unsigned long long seconds = strtoull(text, &end, 10);
+	unsigned place = 0;
+
+	if (end == text || *end || seconds > JITTER_MAX)
+		return err_set(e, E_USAGE, "--jitter %s: seconds from 0 to %d are wanted", text, JITTER_MAX);
+	if (policy_rollout_place(s->state.seed, "jitter", &place, e) < 0)
+		return -1;
+	struct timespec t = {.tv_sec = (time_t)(seconds * place / 10000)};
+	nanosleep(&t, NULL);
+	return 0;
+}
+
+int cmd_poll(void *ctx, int argc, char **argv, struct err *e)
+{
+	const char *values[POLL_COUNT];
+	struct session s;
+	struct device d;
+	int rest = 0;
+
+	if (verb_read_options(poll_options, argc, argv, values, &rest, e) < 0 ||
+		command_no_words(rest, argv, e) < 0)
+		return -1;
+	struct polling_request r = {
+		.ignore_backoff = values[POLL_NOW] != NULL,
+		.retry_failed = values[POLL_RETRY] != NULL,
+	};
+	int rc = session_open(ctx, SESSION_WRITE, &s, e);
+	if (rc == 0 && values[POLL_JITTER])
+		rc = wait_share(&s, values[POLL_JITTER], e);
+	if (rc == 0)
+		rc = agent_start(&s, &d, e);
+	if (rc == 0)
+		rc = polling_run(&s, &d, &r, e);
+	session_close(&s);
+	return rc;
+}
+
+static const char *verdict_text(const struct policy_answer *a)
+{
+	switch (a->verdict) {
+	case POLICY_INSTALL:
+		return "poll would install it";
+	case POLICY_CURRENT:
+		return "this device has it";
+	case POLICY_WAIT:
+		return "it waits";
+	case POLICY_TELL:
+		return "`pawl install` or a changed policy installs it";
+	}
+	return "";
+}
+
+static void print_offer(const struct offer *o)
+{
+	const struct plan *p = &o->manifest->plan;
+
+	printf("release %" PRIu64 " (%s), %s: %s%s%s\n", p->release, p->version,
+		plan_class_name(p->update_class), verdict_text(&o->answer), o->answer.why[0] ? ": " : "",
+		o->answer.why);
+	for (size_t i = 0; i < p->image_count; i++)
+		printf("  image %s: %" PRIu64 " bytes, at most %" PRIu64 " bytes to fetch\n",
+			p->images[i].name, p->images[i].size,
+			p->images[i].full.length + p->images[i].leaves.length +
+				p->images[i].pieces.length);
+	if (o->answer.not_before > 0) {
+		char text[CLOCK_TEXT_SIZE];
+		clock_format(o->answer.not_before, text);
+		printf("  not before %s\n", text);
+	}
+	if (o->manifest->notes[0])
+		printf("  %s\n", o->manifest->notes);
+}
+
+int cmd_check(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct polling_request r = {.ignore_backoff = true};
+	struct session s;
+	struct device d;
+	struct offer o = {0};
+	int rest = 0;
+
+	if (verb_read_options(check_options, argc, argv, NULL, &rest, e) < 0 ||
+		command_no_words(rest, argv, e) < 0)
+		return -1;
+	int rc = session_open(ctx, SESSION_WRITE, &s, e);
+	s.actor = JOURNAL_USER;
+	if (rc == 0)
+		rc = agent_start(&s, &d, e);
+	if (rc == 0)
+		rc = polling_check(&s, &d, &r, &o, e);
+	if (rc == 0)
+		print_offer(&o);
+	offer_close(&o);
+	session_close(&s);
+	return rc;
+}
