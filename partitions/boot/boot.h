@@ -12,32 +12,34 @@
 #include "agent/base/err.h"
 
 #define BOOT_ID_SIZE   33 /* 16 random bytes in hexadecimal, with the NUL */
-#define BOOT_TRIES_MAX 9  /* one digit: U-Boot's arithmetic is hexadecimal */
+#define BOOT_TRIES_MAX 9 /* one digit: U-Boot's arithmetic is hexadecimal */
 
 /* Slots are 'A' and 'B'; 0 means none or not said. */
 struct boot_facts {
-	char booted;	 /* the slot that runs, by the boot loader's own word (kernel command line) */
-	char committed;	 /* the slot that was proved healthy last (an empty variable means A) */
-	char trial;	 /* the slot on trial */
-	unsigned tries;	 /* boots left for the trial */
-	char fallback;	 /* the slot that may be tried when the committed one cannot be loaded */
-	char id_env[BOOT_ID_SIZE];    /* identity in the environment, "" = none */
+	char booted; /* the slot that runs, by the boot loader's own word (kernel command line) */
+	char committed; /* the slot that was proved healthy last (an empty variable means A) */
+	char trial; /* the slot on trial */
+	unsigned tries; /* boots left for the trial */
+	char fallback; /* the slot that may be tried when the committed one cannot be loaded */
+	char id_env[BOOT_ID_SIZE]; /* identity in the environment, "" = none */
 	char id_booted[BOOT_ID_SIZE]; /* identity that the boot loader passed, "" = none */
-	bool blank;	 /* the environment holds none of Pawl's variables */
+	bool blank; /* the environment holds none of Pawl's variables */
+	unsigned copies; /* of the environment, 0 = not known */
+	unsigned copies_bad; /* with a wrong checksum; one of two is repaired by the next store */
 };
 
 struct boot_options {
-	const char *root;	     /* prefix of /proc and of relative things, "/" on a device */
-	const char *loader;	     /* "uboot", "script", "sim" */
-	const char *fw_env_config;   /* uboot, sim: path of fw_env.config */
-	const char *script;	     /* script: path of the executable */
-	unsigned script_seconds;     /* its time limit, 0 = 30 */
+	const char *root; /* prefix of /proc and of relative things, "/" on a device */
+	const char *loader; /* "uboot", "script", "sim" */
+	const char *fw_env_config; /* uboot, sim: path of fw_env.config */
+	const char *script; /* script: path of the executable */
+	unsigned script_seconds; /* its time limit, 0 = 30 */
 	bool allow_single_env;
-	const char *reboot_command;  /* absolute path; NULL = the reboot system call after sync */
+	const char *reboot_command; /* absolute path; NULL = /sbin/reboot, else the system call */
 };
 
 enum boot_caps {
-	BOOT_CAP_TRIES = 1,    /* counts tries itself */
+	BOOT_CAP_TRIES = 1, /* counts tries itself */
 	BOOT_CAP_FALLBACK = 2, /* knows pawl_fallback */
 	BOOT_CAP_IDENTITY = 4, /* carries an identity */
 };
@@ -52,7 +54,12 @@ struct boot_ops {
 	/* Opens and checks that it can work here at all. E_BOOTENV, E_CONFIG. */
 	int (*probe)(const struct boot_options *o, void **ctx, struct err *e);
 	void (*close)(void *ctx);
-	/* Redundancy, readable, both copies: what doctor and an install ask before anything is written. */
+	/*
+	 * What doctor and an install ask before anything is written: redundant,
+	 * readable, at least one copy good, lock usable. One bad copy of two is
+	 * no failure: a store goes to the bad one and leaves the good one alone
+	 * (boot_facts.copies_bad says so).
+	 */
 	int (*self_test)(void *ctx, struct err *e);
 	int (*read)(void *ctx, struct boot_facts *out, struct err *e);
 	/* Each changes all that belongs together in one store, reads it back and compares: E_BOOTENV. */
@@ -77,7 +84,9 @@ int boot_self_test(struct boot *b, struct err *e);
 
 /*
  * The commit point of an install: the next boot tries `slot`, at most `tries`
- * times, then falls back by itself. pawl_slot stays; pawl_fallback is emptied.
+ * times (1 to BOOT_TRIES_MAX), then falls back by itself. pawl_slot stays;
+ * pawl_fallback is emptied. E_BOOTENV, also for the committed slot itself. When
+ * it fails, the environment holds what it held, or the message says otherwise.
  */
 int boot_set_trial(struct boot *b, char slot, unsigned tries, struct err *e);
 
@@ -93,5 +102,8 @@ int boot_cancel(struct boot *b, char fallback, struct err *e);
 /* Writes the identity made at provisioning. */
 int boot_set_identity(struct boot *b, const char *id, struct err *e);
 
-/* Restarts the machine; returns only on failure (E_IO) or, for sim, after asking for it. */
+/*
+ * Asks for a restart of the machine, in an orderly way where that can be had.
+ * 0 = it is under way (the caller ends now); E_IO, or for a script E_BOOTENV.
+ */
 int boot_reboot(struct boot *b, struct err *e);

@@ -8,18 +8,22 @@
 #include "partitions/boot/boot.h"
 
 struct sim_outcome {
-	char slot;	/* what was started, 0 = nothing could be loaded */
-	bool trial;	/* as a trial */
+	char slot; /* what was started, 0 = nothing could be loaded */
+	bool trial; /* as a trial */
 	bool env_saved; /* the environment was written */
 };
+
+extern const struct boot_ops sim_ops;
 
 /*
  * One boot, by the rules of design 6. `loads` says whether a slot can be
  * loaded (kernel and root there). Writes <root>/proc/cmdline with pawl.slot,
  * pawl.id, panic and root=<root_of(slot)>, a fresh
  * <root>/proc/sys/kernel/random/boot_id, and removes <root>/run/pawl-reboot.
- * E_BOOTENV when the environment cannot be read at all (then A, then B are
- * tried, as the script does, and *out is filled in all the same).
+ * When nothing could be loaded, proc/cmdline is removed. E_BOOTENV when the
+ * environment cannot be read at all or no copy of it is valid (then A, then B
+ * are tried, as the script does, and *out is filled in all the same); E_IO when
+ * the files cannot be written.
  */
 struct sim_slots {
 	void *ctx;
@@ -28,3 +32,10 @@ struct sim_slots {
 };
 int sim_boot(const struct boot_options *o, const struct sim_slots *slots, struct sim_outcome *out,
 	struct err *e);
+
+/*
+ * Makes a new environment in the files that `o->fw_env_config` names (regular
+ * files only; made when missing; offsets up to 16 MiB): pawl_slot=A and, when `id` is not NULL, pawl_id. Everything that was
+ * in it is lost. E_CONFIG, E_IO, E_SPACE.
+ */
+int sim_make_env(const struct boot_options *o, const char *id, struct err *e);
