@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/plan/manifest: what a signed manifest may say, and what is refused although it is signed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "agent/base/clock.h"
+#include "agent/plan/manifest.h"
+
+#define H(c)  c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c
+#define HASH1 H("1a")
+#define HASH2 H("2b")
+#define HASH3 H("3c")
+
+/* 4 MiB + 4 KiB: 17 leaves, 2 pieces. */
+static const char good[] =
+	"{\"schema\": 1, \"product\": \"demo\", \"channels\": [\"stable\", \"beta\"],"
+	" \"version\": \"2.1.0\", \"release\": 7, \"epoch\": 1, \"min_from\": 3,"
+	" \"issued\": \"2026-01-31T12:00:00Z\", \"requires\": [],"
+	" \"compatible\": [\"demo-board-1\", \"demo-board-2\"], \"class\": \"security\","
+	" \"advisories\": [\"DEMO-2026-3\"], \"cves\": [\"CVE-2026-1234\", \"CVE-2026-1235\"],"
+	" \"sbom\": {\"uri\": \"https://example.org/sbom\", \"sha256\": \"" HASH1 "\"},"
+	" \"vex\": {\"uri\": \"https://example.org/vex\", \"sha256\": \"" HASH2 "\"},"
+	" \"support_end\": \"2031-12-31T00:00:00Z\","
+	" \"available_until\": \"2036-01-31T12:00:00Z\", \"notes\": \"caf\\u00e9\","
+	" \"rollout\": {\"start\": \"2026-02-01T00:00:00Z\", \"salt\": \"demo-7\","
+	"  \"waves\": [[5, 0], [100, 86400]]},"
+	" \"x-unknown\": {\"a\": [1]},"
+	" \"images\": [{\"name\": \"rootfs\", \"format\": \"ext4\", \"size\": 4198400,"
+	"  \"leaf_hash\": \"sha512-256\", \"leaves\": {\"sha256\": \"" HASH1 "\", \"length\": 544},"
+	"  \"full\": {\"sha256\": \"" HASH2 "\", \"length\": 1000, \"encoding\": \"zstd\","
+	"   \"pieces\": {\"sha256\": \"" HASH3 "\", \"length\": 92}}}]}";
+
+static json_t *manifest_json(void)
+{
+	json_t *j = json_loads(good, 0, NULL);
+
+	assert_non_null(j);
+	return j;
+}
+
+static int parse(const json_t *j, struct manifest **m, struct err *e)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+	int rc = manifest_parse((const uint8_t *)text, strlen(text), m, e);
+
+	free(text);
+	return rc;
+}
+
+/* The member at a path such as "rollout.waves" or "images.0.full". */
+static json_t *member(json_t *j, const char *path)
+{
+	char part[64];
+
+	while (*path) {
+		size_t len = strcspn(path, ".");
+		memcpy(part, path, len);
+		part[len] = 0;
+		j = json_is_array(j) ? json_array_get(j, (size_t)atoi(part))
+				     : json_object_get(j, part);
+		assert_non_null(j);
+		path += len + (path[len] == '.');
+	}
+	return j;
+}
+
+/* The good manifest with `key` of the object at `path` replaced by JSON text (NULL: removed). */
+static void expect(const char *path, const char *key, const char *value, int want)
+{
+	json_t *j = manifest_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	if (value)
+		json_object_set_new(member(j, path), key, json_loads(value, JSON_DECODE_ANY, NULL));
+	else
+		json_object_del(member(j, path), key);
+	int rc = parse(j, &m, &e);
+	if (want == E_OK ? rc != 0 : (rc == 0 || (int)e.code != want))
+		fail_msg("%s %s = %s: rc %d %s %s", path, key, value ? value : "(none)", rc,
+			err_name(e.code), e.text);
+	assert_true((rc == 0) == (m != NULL));
+	manifest_free(m);
+	json_decref(j);
+}
+
+static void reads_every_field(void **state)
+{
+	struct manifest *m = NULL;
+	struct err e = {0};
+	uint8_t digest[HASH_SIZE];
+	int64_t t;
+
+	(void)state;
+	assert_int_equal(manifest_parse((const uint8_t *)good, strlen(good), &m, &e), 0);
+	const struct plan *p = &m->plan;
+	assert_string_equal(p->product, "demo");
+	assert_string_equal(p->version, "2.1.0");
+	assert_int_equal(p->release, 7);
+	assert_int_equal(p->epoch, 1);
+	assert_int_equal(m->min_from, 3);
+	assert_int_equal(p->update_class, PLAN_SECURITY);
+	assert_int_equal(clock_parse("2026-01-31T12:00:00Z", &t, &e), 0);
+	assert_int_equal(p->issued, t);
+	assert_int_equal(clock_parse("2031-12-31T00:00:00Z", &t, &e), 0);
+	assert_int_equal(p->support_end, t);
+	assert_int_equal(clock_parse("2036-01-31T12:00:00Z", &t, &e), 0);
+	assert_int_equal(m->available_until, t);
+	assert_int_equal(hash_bytes(HASH_SHA256, good, strlen(good), digest, &e), 0);
+	assert_memory_equal(p->manifest, digest, HASH_SIZE);
+	assert_int_equal(m->channel_count, 2);
+	assert_string_equal(m->channels[1], "beta");
+	assert_int_equal(m->compatible_count, 2);
+	assert_string_equal(m->compatible[0], "demo-board-1");
+	assert_int_equal(m->advisory_count, 1);
+	assert_string_equal(m->advisories[0], "DEMO-2026-3");
+	assert_int_equal(m->cve_count, 2);
+	assert_string_equal(m->cves[1], "CVE-2026-1235");
+	assert_string_equal(m->sbom_uri, "https://example.org/sbom");
+	assert_int_equal(p->sbom[31], 0x1a);
+	assert_string_equal(m->notes, "caf\xc3\xa9");
+	manifest_free(m);
+}
+
+static void reads_rollout_and_images(void **state)
+{
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(manifest_parse((const uint8_t *)good, strlen(good), &m, &e), 0);
+	assert_true(m->has_rollout);
+	assert_string_equal(m->rollout_salt, "demo-7");
+	assert_int_equal(m->wave_count, 2);
+	assert_int_equal(m->waves[1].percent, 100);
+	assert_int_equal(m->waves[1].seconds, 86400);
+	assert_int_equal(m->plan.image_count, 1);
+	const struct plan_image *i = &m->plan.images[0];
+	assert_string_equal(i->name, "rootfs");
+	assert_int_equal(i->format, PLAN_EXT4);
+	assert_int_equal(i->size, 4198400);
+	assert_int_equal(i->leaf_alg, HASH_SHA512_256);
+	assert_int_equal(i->encoding, PLAN_ZSTD);
+	assert_int_equal(i->leaves.length, 544);
+	assert_int_equal(i->leaves.sha256[0], 0x1a);
+	assert_int_equal(i->full.length, 1000);
+	assert_int_equal(i->full.sha256[0], 0x2b);
+	assert_int_equal(i->pieces.length, 92);
+	assert_int_equal(i->pieces.sha256[0], 0x3c);
+	manifest_free(m);
+}
+
+static void refuses_a_missing_or_mistyped_field(void **state)
+{
+	static const char *const needed[][2] = {{"", "schema"}, {"", "product"}, {"", "channels"},
+		{"", "version"}, {"", "release"}, {"", "epoch"}, {"", "issued"}, {"", "compatible"},
+		{"", "class"}, {"", "images"}, {"images.0", "name"}, {"images.0", "format"},
+		{"images.0", "size"}, {"images.0", "leaf_hash"}, {"images.0", "leaves"},
+		{"images.0", "full"}, {"images.0.leaves", "sha256"}, {"images.0.leaves", "length"},
+		{"images.0.full", "sha256"}, {"images.0.full", "length"},
+		{"images.0.full", "encoding"}, {"images.0.full", "pieces"},
+		{"images.0.full.pieces", "sha256"}, {"images.0.full.pieces", "length"},
+		{"rollout", "start"}, {"rollout", "salt"}, {"rollout", "waves"}, {"sbom", "uri"},
+		{"sbom", "sha256"}, {"vex", "uri"}, {"vex", "sha256"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		expect(needed[i][0], needed[i][1], NULL, E_META);
+		expect(needed[i][0], needed[i][1], "true", E_META);
+		expect(needed[i][0], needed[i][1], "null", E_META);
+	}
+}
+
+static void optional_fields_may_be_absent_but_not_malformed(void **state)
+{
+	static const char *const optional[] = {"min_from", "requires", "advisories", "cves", "sbom",
+		"vex", "support_end", "available_until", "notes", "rollout"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {
+		expect("", optional[i], NULL, E_OK);
+		expect("", optional[i], "true", E_META);
+	}
+}
+
+static void refuses_what_this_agent_does_not_know(void **state)
+{
+	(void)state;
+	expect("", "schema", "2", E_COMPAT);
+	expect("", "schema", "0", E_COMPAT);
+	expect("", "requires", "[\"teleport\"]", E_COMPAT);
+	expect("images.0", "format", "\"tar\"", E_COMPAT);
+	expect("images.0", "leaf_hash", "\"md5\"", E_COMPAT);
+	expect("images.0", "leaf_hash", "\"SHA256\"", E_COMPAT);
+	expect("images.0.full", "encoding", "\"xz\"", E_COMPAT);
+	expect("", "class", "\"urgent\"", E_META);
+}
+
+static void refuses_odd_names_and_texts(void **state)
+{
+	static const char *const names[] = {"\"\"", "\"../x\"", "\"a/b\"", "\".a\"", "\"-a\"",
+		"\"A\"", "\"a b\"", "\"\\u00e4\"", "\"a\\u001b\"",
+		"\"123456789012345678901234567890123\""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char list[80];
+		expect("", "product", names[i], E_META);
+		expect("images.0", "name", names[i], E_META);
+		snprintf(list, sizeof(list), "[%s]", names[i]);
+		expect("", "channels", list, E_META);
+	}
+	expect("", "product", "\"12345678901234567890123456789012\"", E_OK);
+	expect("", "version", "\"\"", E_META);
+	expect("", "version", "\"1\\u001b[2J\"", E_META);
+	expect("", "version", "\"1\\u007f\"", E_META);
+	expect("", "version", "\"1\\u009b2J\"", E_META);
+	expect("", "notes", "\"safe \\u202e desrever\"", E_META);
+	expect("", "notes", "\"safe \\u2067 desrever\"", E_META);
+	expect("", "notes", "\"two\\nlines\"", E_META);
+	expect("", "version", "\"1\\u2028 \\u20ac\"", E_OK);
+}
+
+static void refuses_texts_and_lists_over_their_limit(void **state)
+{
+	char text[1100];
+
+	(void)state;
+	text[0] = '"';
+	memset(text + 1, 'x', 1025);
+	memcpy(text + 1026, "\"", 2);
+	expect("", "notes", text, E_META);
+	memcpy(text + 1025, "\"", 2);
+	expect("", "notes", text, E_OK);
+	memcpy(text + 66, "\"", 2);
+	expect("", "version", text, E_META);
+	memcpy(text + 65, "\"", 2);
+	expect("", "version", text, E_OK);
+	expect("", "channels", "[]", E_META);
+	expect("", "compatible", "[]", E_META);
+	expect("", "compatible", "[\"\"]", E_META);
+	expect("", "compatible", "[7]", E_META);
+	json_t *many = json_array();
+	for (int i = 0; i < PLAN_LIST_MAX; i++)
+		json_array_append_new(many, json_string("x"));
+	char *list = json_dumps(many, 0);
+	expect("", "cves", list, E_OK);
+	free(list);
+	json_array_append_new(many, json_string("x"));
+	list = json_dumps(many, 0);
+	expect("", "cves", list, E_META);
+	free(list);
+	json_decref(many);
+}
+
+static void refuses_numbers_and_times_out_of_range(void **state)
+{
+	(void)state;
+	expect("", "release", "0", E_META);
+	expect("", "release", "-1", E_META);
+	expect("", "release", "9007199254740993", E_META);
+	expect("", "release", "9007199254740992", E_OK);
+	expect("", "epoch", "-1", E_META);
+	expect("", "epoch", "0", E_OK);
+	expect("", "min_from", "-1", E_META);
+	expect("", "issued", "\"2026-02-30T12:00:00Z\"", E_META);
+	expect("", "support_end", "\"2026-01-31\"", E_META);
+}
+
+static void mixed_needs_its_reason(void **state)
+{
+	json_t *j = manifest_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	expect("", "class", "\"mixed\"", E_META);
+	expect("", "class", "\"functional\"", E_OK);
+	json_object_set_new(j, "class", json_string("mixed"));
+	json_object_set_new(j, "inseparable_reason", json_string("kernel"));
+	assert_int_equal(parse(j, &m, &e), 0);
+	assert_int_equal(m->plan.update_class, PLAN_MIXED);
+	assert_string_equal(m->inseparable_reason, "kernel");
+	manifest_free(m);
+	json_decref(j);
+}
+
+static void refuses_odd_hashes(void **state)
+{
+	(void)state;
+	expect("images.0.leaves", "sha256", "\"\"", E_META);
+	expect("images.0.leaves", "sha256", "\" " HASH1 "\"", E_META);
+	expect("images.0.full", "sha256", "\"" HASH1 "1\"", E_META);
+	expect("images.0.full", "sha256", "\"" H("1A") "\"", E_META);
+	expect("sbom", "sha256", "\"1a\"", E_META);
+}
+
+static void refuses_waves_that_fall_or_leave_their_range(void **state)
+{
+	(void)state;
+	expect("rollout", "waves", "[]", E_META);
+	expect("rollout", "waves", "[[5]]", E_META);
+	expect("rollout", "waves", "[[5, 0, 0]]", E_META);
+	expect("rollout", "waves", "[5, 0]", E_META);
+	expect("rollout", "waves", "[[\"5\", 0]]", E_META);
+	expect("rollout", "waves", "[[101, 0]]", E_META);
+	expect("rollout", "waves", "[[-1, 0]]", E_META);
+	expect("rollout", "waves", "[[5, -1]]", E_META);
+	expect("rollout", "waves", "[[5, 9007199254740992]]", E_META);
+	expect("rollout", "waves", "[[50, 0], [20, 60]]", E_META);
+	expect("rollout", "waves", "[[20, 60], [50, 0]]", E_META);
+	expect("rollout", "waves", "[[20, 60], [50, 60], [50, 90]]", E_OK);
+	expect("rollout", "salt", "\"\"", E_META);
+}
+
+static void image_numbers_must_fit_together(void **state)
+{
+	(void)state;
+	expect("images.0", "size", "0", E_META);
+	expect("images.0", "size", "-4096", E_META);
+	expect("images.0", "size", "4198401", E_META);
+	expect("images.0", "size", "68719480832", E_META);
+	expect("images.0", "size", "8388608", E_META);
+	expect("images.0.leaves", "length", "543", E_META);
+	expect("images.0.leaves", "length", "576", E_META);
+	expect("images.0.full.pieces", "length", "56", E_META);
+	expect("images.0.full.pieces", "length", "128", E_META);
+	expect("images.0.full", "length", "0", E_META);
+	expect("images.0.full", "length", "8519681", E_META);
+	expect("images.0.full", "length", "8519680", E_OK);
+}
+
+static void size_alone_decides_its_own_check(void **state)
+{
+	json_t *j = manifest_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	/* Same number of leaves and pieces, but no whole block. */
+	json_object_set_new(member(j, "images.0"), "size", json_integer(4198400 - 512));
+	assert_int_equal(parse(j, &m, &e), -1);
+	assert_int_equal(e.code, E_META);
+	assert_non_null(strstr(e.text, "4096"));
+	json_decref(j);
+}
+
+static void refuses_no_images_too_many_and_twins(void **state)
+{
+	json_t *j = manifest_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+	json_t *images = member(j, "images");
+
+	(void)state;
+	expect("", "images", "[]", E_META);
+	expect("", "images", "[7]", E_META);
+	json_array_append_new(images, json_deep_copy(json_array_get(images, 0)));
+	assert_int_equal(parse(j, &m, &e), -1);
+	assert_int_equal(e.code, E_META);
+	assert_non_null(strstr(e.text, "rootfs"));
+	for (size_t i = 1; i < PLAN_IMAGES_MAX; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "image%zu", i);
+		if (i > 1)
+			json_array_append_new(images, json_deep_copy(json_array_get(images, 0)));
+		json_object_set_new(json_array_get(images, i), "name", json_string(name));
+	}
+	assert_int_equal(parse(j, &m, &e), 0);
+	assert_int_equal(m->plan.image_count, PLAN_IMAGES_MAX);
+	manifest_free(m);
+	m = NULL;
+	json_array_append_new(images, json_deep_copy(json_array_get(images, 0)));
+	json_object_set_new(json_array_get(images, 8), "name", json_string("image8"));
+	assert_int_equal(parse(j, &m, &e), -1);
+	assert_int_equal(e.code, E_META);
+	json_decref(j);
+}
+
+static void refuses_what_is_no_manifest(void **state)
+{
+	static const char *const texts[] = {"", "{", "{\"schema\": 1, \"schema\": 1}", "NaN"};
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		int rc = manifest_parse((const uint8_t *)texts[i], strlen(texts[i]), &m, &e);
+		assert_int_equal(rc, -1);
+		assert_int_equal(e.code, E_JSON);
+	}
+	assert_int_equal(manifest_parse((const uint8_t *)"[]", 2, &m, &e), -1);
+	assert_int_equal(e.code, E_META);
+}
+
+static void refuses_more_than_a_mebibyte(void **state)
+{
+	size_t len = strlen(good);
+	uint8_t *big = malloc(MANIFEST_MAX + 1);
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, ' ', MANIFEST_MAX + 1);
+	memcpy(big, good, len);
+	assert_int_equal(manifest_parse(big, MANIFEST_MAX, &m, &e), 0);
+	manifest_free(m);
+	m = NULL;
+	assert_int_equal(manifest_parse(big, MANIFEST_MAX + 1, &m, &e), -1);
+	assert_int_equal(e.code, E_SIZE);
+	free(big);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_every_field),
+		cmocka_unit_test(reads_rollout_and_images),
+		cmocka_unit_test(refuses_a_missing_or_mistyped_field),
+		cmocka_unit_test(optional_fields_may_be_absent_but_not_malformed),
+		cmocka_unit_test(refuses_what_this_agent_does_not_know),
+		cmocka_unit_test(refuses_odd_names_and_texts),
+		cmocka_unit_test(refuses_texts_and_lists_over_their_limit),
+		cmocka_unit_test(refuses_numbers_and_times_out_of_range),
+		cmocka_unit_test(mixed_needs_its_reason),
+		cmocka_unit_test(refuses_odd_hashes),
+		cmocka_unit_test(refuses_waves_that_fall_or_leave_their_range),
+		cmocka_unit_test(image_numbers_must_fit_together),
+		cmocka_unit_test(size_alone_decides_its_own_check),
+		cmocka_unit_test(refuses_no_images_too_many_and_twins),
+		cmocka_unit_test(refuses_what_is_no_manifest),
+		cmocka_unit_test(refuses_more_than_a_mebibyte),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
