@@ -19,4 +19,11 @@ $(foreach t,$(notdir $(basename $(UNIT_SOURCES))),$(eval $(call unit_rule,$(t)))
 check-unit: $(UNIT_PROGRAMS)
 	$(Q)sh $(S)/tests/run-tap.sh $(UNIT_PROGRAMS)
 
-.PHONY: check-unit
+# The client for the public TUF conformance suite (docs/trust.md).
+#: make tuf-client     build $(O)/tests/tuf-client; tests/tuf-client/conformance.sh runs the suite
+TUF_CLIENT_LIBS := trust poll base
+$(O)/tests/tuf-client/tuf-client: $(O)/tests/tuf-client/main.o $(call archives,$(TUF_CLIENT_LIBS))
+	$(call link,$@,$<,$(TUF_CLIENT_LIBS))
+tuf-client: $(O)/tests/tuf-client/tuf-client
+
+.PHONY: check-unit tuf-client
