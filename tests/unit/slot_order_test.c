@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partitions/slot: the order is the promise. No decoder runs on bytes whose
+ * signed hash was not found right first, and no leaf is written whose hash was
+ * not found right first. Linked with --wrap for the functions below.
+ */
+#include "tests/unit/slot_rig.h"
+
+#include "agent/base/file.h"
+
+#define SIZE       (2u * PIECE + 5u * LEAF + SLOT_BLOCK_SIZE)
+#define LEAVES_MAX 64
+#define PIECES_MAX 4
+
+int __real_hash_bytes(
+	enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE], struct err *e);
+int __wrap_hash_bytes(
+	enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE], struct err *e);
+int __real_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *e);
+int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *e);
+int __real_inflate(z_streamp z, int flush);
+int __wrap_inflate(z_streamp z, int flush);
+#ifdef CONFIG_ZSTD
+size_t __real_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len);
+size_t __wrap_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len);
+#endif
+
+/* What was seen, in order. `rig` is NULL while a rig is made. */
+static struct {
+	struct rig *rig;
+	bool leaf_right[LEAVES_MAX];
+	const void *hashed; /* the bytes that were hashed last, and found right as a stored piece */
+	size_t hashed_len;
+	unsigned decodes;
+	unsigned leaf_writes;
+	unsigned early_decodes;
+	unsigned early_writes;
+} seen;
+
+int __wrap_hash_bytes(
+	enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
+{
+	int rc = __real_hash_bytes(alg, data, len, digest, e);
+
+	if (rc < 0 || !seen.rig)
+		return rc;
+	const struct slot_pieces *p = &seen.rig->pieces;
+	for (uint32_t i = 0; i < p->count; i++) {
+		if (len == p->stored[i] && memcmp(digest, p->sha256[i], HASH_SIZE) == 0) {
+			seen.hashed = data;
+			seen.hashed_len = len;
+		}
+	}
+	for (uint64_t i = 0; i < slot_leaf_count(SIZE); i++) {
+		if (len == slot_leaf_length(SIZE, i) &&
+			memcmp(digest, seen.rig->leaves + i * HASH_SIZE, HASH_SIZE) == 0)
+			__atomic_store_n(&seen.leaf_right[i], true, __ATOMIC_SEQ_CST);
+	}
+	return rc;
+}
+
+static void note_decode(const void *in, size_t len)
+{
+	if (!seen.rig)
+		return;
+	seen.decodes++;
+	if (in != seen.hashed || len != seen.hashed_len)
+		seen.early_decodes++;
+	seen.hashed = NULL;
+}
+
+int __wrap_inflate(z_streamp z, int flush)
+{
+	note_decode(z->next_in, z->avail_in);
+	return __real_inflate(z, flush);
+}
+
+#ifdef CONFIG_ZSTD
+size_t __wrap_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len)
+{
+	note_decode(src, len);
+	return __real_ZSTD_decompressDCtx(d, dst, room, src, len);
+}
+#endif
+
+/* Runs in the writer's thread. */
+int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *e)
+{
+	bool zeroing = offset == 0 && len == SLOT_BLOCK_SIZE;
+
+	for (size_t at = 0; seen.rig && !zeroing && at < len; at += LEAF) {
+		uint64_t leaf = (offset + at) / LEAF;
+		size_t n = slot_leaf_length(SIZE, leaf);
+		uint8_t digest[HASH_SIZE];
+		seen.leaf_writes++;
+		/* Hashed before, and what goes out is still what was hashed. */
+		if (offset % LEAF != 0 || n > len - at ||
+			!__atomic_load_n(&seen.leaf_right[leaf], __ATOMIC_SEQ_CST) ||
+			__real_hash_bytes(seen.rig->image.leaf_alg, (const uint8_t *)data + at, n,
+				digest, e) < 0 ||
+			memcmp(digest, seen.rig->leaves + leaf * HASH_SIZE, HASH_SIZE) != 0)
+			seen.early_writes++;
+	}
+	return __real_file_pwrite_full(fd, data, len, offset, e);
+}
+
+static int watched_install(struct rig *r, struct err *e)
+{
+	struct slot_stats stats;
+
+	memset(&seen, 0, sizeof(seen));
+	seen.rig = r;
+	int rc = rig_install(r, &stats, e);
+	seen.rig = NULL;
+	assert_int_equal(seen.early_decodes, 0);
+	assert_int_equal(seen.early_writes, 0);
+	return rc;
+}
+
+static const enum slot_encoding encodings[] = RIG_ENCODINGS;
+#define ENCODINGS (sizeof(encodings) / sizeof(encodings[0]))
+
+static void hashes_come_before_decoding_and_before_writing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA512_256);
+		struct err e = {0};
+		assert_int_equal(watched_install(r, &e), 0);
+		assert_int_equal(seen.decodes, encodings[i] == SLOT_NONE ? 0 : 3);
+		assert_int_equal(seen.leaf_writes, slot_leaf_count(SIZE));
+		assert_true(rig_target_is_whole(r));
+		rig_free(r);
+	}
+}
+
+static void no_decoder_sees_a_piece_whose_hash_is_wrong(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < ENCODINGS; i++) {
+		for (uint32_t piece = 0; piece < 3; piece++) {
+			struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
+			struct err e = {0};
+			r->flip_at = r->pieces.offset[piece] + r->pieces.stored[piece] / 2;
+			r->flip_times = 2;
+			assert_int_equal(watched_install(r, &e), -1);
+			assert_int_equal(e.code, E_HASH);
+			assert_int_equal(seen.decodes, piece); /* those before it */
+			rig_free(r);
+		}
+	}
+}
+
+static void no_leaf_of_a_piece_with_a_wrong_leaf_is_written(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
+		struct err e = {0};
+		r->content[PIECE - 1] ^= 1; /* leaf 15, the last of the first piece */
+		rig_pack(r);
+		assert_int_equal(watched_install(r, &e), -1);
+		assert_int_equal(e.code, E_HASH);
+		assert_int_equal(seen.leaf_writes, 0);
+		rig_free(r);
+	}
+}
+
+/* Signed by mistake or by malice: hashes are right, the content is a bomb. */
+static void a_bomb_with_right_hashes_is_refused_and_writes_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < ENCODINGS; i++) {
+		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
+		uint8_t *zeros = calloc(1, 64u << 20);
+		uint8_t *bomb = malloc(1u << 20);
+		struct err e = {0};
+		assert_true(zeros && bomb);
+		size_t n = rig_encode(encodings[i], zeros, 64u << 20, bomb, 1u << 20);
+		memcpy(r->full, bomb, n);
+		r->pieces.stored[0] = (uint32_t)n;
+		rig_digest(HASH_SHA256, bomb, n, r->pieces.sha256[0]);
+		free(zeros);
+		free(bomb);
+		r->pieces.offset[1] = n; /* what follows does not matter */
+		assert_int_equal(watched_install(r, &e), -1);
+		assert_int_equal(e.code, E_SIZE);
+		assert_non_null(strstr(e.text, "image rootfs"));
+		assert_non_null(strstr(e.text, "piece 0"));
+		assert_int_equal(seen.leaf_writes, 0);
+		assert_int_equal(r->reads, 1); /* no second try: the hash was right */
+		rig_free(r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hashes_come_before_decoding_and_before_writing),
+		cmocka_unit_test(no_decoder_sees_a_piece_whose_hash_is_wrong),
+		cmocka_unit_test(no_leaf_of_a_piece_with_a_wrong_leaf_is_written),
+		cmocka_unit_test(a_bomb_with_right_hashes_is_refused_and_writes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
