@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client for the public TUF conformance suite: calls the functions that
- * pawl calls, with other options (no floors, http, every delegation).
- * Command line: the suite's CLIENT-CLI.md. D holds what is trusted; the initial
- * root lies in D/image, because roots in D count only if they follow from it.
+ * The client for the public TUF conformance suite (its CLIENT-CLI.md): the functions
+ * that pawl calls, with other options. The initial root lies in D/image.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,11 +17,14 @@
 #define TARGETS_MAX  16
 #define URL_TEXT_MAX 2048
 
+enum word { METADATA_DIR, METADATA_URL, TARGET_URL, TARGET_DIR, INIT, WORD_COUNT };
+static const char *const words[WORD_COUNT] = {
+	"--metadata-dir", "--metadata-url", "--target-base-url", "--target-dir", "init"};
+
 struct command {
-	const char *metadata_dir, *metadata_url, *target_url, *target_dir;
+	const char *value[WORD_COUNT]; /* NULL where not given */
 	const char *names[TARGETS_MAX];
 	size_t name_count;
-	const char *root; /* for init */
 };
 
 struct place {
@@ -45,11 +46,10 @@ static int get(void *ctx, const char *name, struct fetch_tag *tag, bool *unchang
 static int init(const struct command *c, struct err *e)
 {
 	AUTO_BUF struct buf root = buf_make(TRUST_ROOT_MAX);
-	AUTO_CLOSE int dir = -1;
-	AUTO_CLOSE int image = -1;
+	AUTO_CLOSE int dir = -1, image = -1;
 
-	if (file_read(AT_FDCWD, c->root, &root, e) < 0 ||
-		file_open_dir(c->metadata_dir, &dir, e) < 0 ||
+	if (file_read(AT_FDCWD, c->value[INIT], &root, e) < 0 ||
+		file_open_dir(c->value[METADATA_DIR], &dir, e) < 0 ||
 		file_make_dir(dir, "image", &image, e) < 0 ||
 		file_replace(image, "root.json", root.data, root.len, 0644, e) < 0)
 		return -1;
@@ -79,7 +79,7 @@ static int download(struct trust *t, struct place *metadata, const struct comman
 	const char *name, struct err *e)
 {
 	const struct fetcher f = {.ctx = metadata, .get = get};
-	struct place targets = {.http = metadata->http, .url = c->target_url};
+	struct place targets = {.http = metadata->http, .url = c->value[TARGET_URL]};
 	AUTO_BUF struct buf file = buf_make(URL_TEXT_MAX);
 	AUTO_BUF struct buf bytes = buf_make(TARGET_MAX);
 	AUTO_CLOSE int dir = -1;
@@ -89,7 +89,7 @@ static int download(struct trust *t, struct place *metadata, const struct comman
 	if (trust_find_target(t, &f, name, &target, e) < 0 ||
 		trust_target_file(&target, name, &file, e) < 0 ||
 		store_encode(name, false, local, e) < 0 ||
-		file_open_dir(c->target_dir, &dir, e) < 0)
+		file_open_dir(c->value[TARGET_DIR], &dir, e) < 0)
 		return -1;
 	if (file_read(dir, local, &bytes, e) == 0 &&
 		trust_check_target(&target, bytes.data, bytes.len, e) == 0)
@@ -102,12 +102,12 @@ static int download(struct trust *t, struct place *metadata, const struct comman
 
 static int update(const struct command *c, struct http *http, struct err *e)
 {
-	struct place metadata = {.http = http, .url = c->metadata_url};
+	struct place metadata = {.http = http, .url = c->value[METADATA_URL]};
 	const struct fetcher f = {.ctx = &metadata, .get = get};
 	AUTO_TRUST struct trust *t = NULL;
 	AUTO_CLOSE int dir = -1;
 
-	if (file_open_dir(c->metadata_dir, &dir, e) < 0 || open_trust(dir, &t, e) < 0 ||
+	if (file_open_dir(c->value[METADATA_DIR], &dir, e) < 0 || open_trust(dir, &t, e) < 0 ||
 		trust_refresh(t, &f, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->name_count; i++) {
@@ -120,21 +120,13 @@ static int update(const struct command *c, struct http *http, struct err *e)
 static void read_command(int argc, char **argv, struct command *c)
 {
 	for (int i = 1; i + 1 < argc; i++) {
-		const char **value = NULL;
-		if (strcmp(argv[i], "--metadata-dir") == 0)
-			value = &c->metadata_dir;
-		else if (strcmp(argv[i], "--metadata-url") == 0)
-			value = &c->metadata_url;
-		else if (strcmp(argv[i], "--target-base-url") == 0)
-			value = &c->target_url;
-		else if (strcmp(argv[i], "--target-dir") == 0)
-			value = &c->target_dir;
+		size_t k = 0;
+		while (k < WORD_COUNT && strcmp(argv[i], words[k]) != 0)
+			k++;
+		if (k < WORD_COUNT)
+			c->value[k] = argv[++i];
 		else if (strcmp(argv[i], "--target-name") == 0 && c->name_count < TARGETS_MAX)
-			value = &c->names[c->name_count++];
-		else if (strcmp(argv[i], "init") == 0)
-			value = &c->root;
-		if (value)
-			*value = argv[++i];
+			c->names[c->name_count++] = argv[++i];
 	}
 }
 
@@ -147,12 +139,11 @@ int main(int argc, char **argv)
 	int rc = -1;
 
 	read_command(argc, argv, &c);
-	if (c.metadata_dir && c.root)
+	if (c.value[METADATA_DIR] && c.value[INIT])
 		rc = init(&c, &e);
-	else if (c.metadata_dir && c.metadata_url && http_open(&o, &http, &e) == 0)
+	else if (c.value[METADATA_DIR] && c.value[METADATA_URL] && http_open(&o, &http, &e) == 0)
 		rc = update(&c, http, &e);
-	if (http)
-		http_close(http);
+	http_close(http);
 	if (rc < 0)
 		fprintf(stderr, "tuf-client: %s: %s\n", err_name(e.code), e.text);
 	return rc < 0;
