@@ -117,3 +117,8 @@ void trust_get_facts(const struct trust *t, struct trust_facts *out)
 		.new_roots = t->new_root_count,
 	};
 }
+
+int trust_get_root(const struct trust *t, struct buf *out, struct err *e)
+{
+	return buf_add(out, t->root_bytes.data, t->root_bytes.len, e);
+}
