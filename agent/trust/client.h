@@ -154,6 +154,9 @@ int trust_each_revoked(const struct trust *t,
 	int (*each)(void *ctx, const uint8_t manifest[HASH_SIZE], struct err *e), void *ctx,
 	struct err *e);
 
+/* The bytes of the root that is trusted now, appended to `out`: where a scratch set starts. */
+int trust_get_root(const struct trust *t, struct buf *out, struct err *e);
+
 /*
  * Keeps the roots that a scratch set verified in `store` (design 4.3, last
  * sentence). Where they changed the keys of timestamp or snapshot, the stored
