@@ -9,6 +9,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/fetcher.h"
+#include "agent/base/reader.h"
 
 #define BUNDLE_MEMBERS_MAX 4096
 
@@ -24,6 +25,14 @@ struct bundle; /* an open bundle and its directory; opaque */
  * name is not seen.
  */
 int bundle_open(const char *path, struct bundle **out, struct err *e);
+
+/*
+ * The same over any reader of `size` bytes (http_reader of a bundle's URL, size
+ * from http_size). Takes the reader over and closes it, also on failure. `name`
+ * is for messages.
+ */
+int bundle_open_reader(struct reader *r, uint64_t size, const char *name, struct bundle **out,
+	struct err *e);
 void bundle_close(struct bundle *b);
 
 /* The one <product>/releases/<release>.json that the bundle was made for. E_BUNDLE when unclear. */
