@@ -110,7 +110,9 @@ endef
 $(foreach m,$(MODULES) publisher,$(eval $(call module_rules,$(m))))
 
 ALL_PKGS = $(call pkgs_of,$(MODULES) publisher)
-ifneq ($(filter-out clean help format lint-shell deps $(KCONFIG_GOALS) %_defconfig,$(or $(MAKECMDGOALS),all)),)
+# Goals that compile nothing themselves do not ask.
+QUIET_GOALS := clean help deps deps-% check check-long demo format% lint-% $(KCONFIG_GOALS) %_defconfig
+ifneq ($(filter-out $(QUIET_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(call pkg_cflags,$(ALL_PKGS))
 endif
 
@@ -138,6 +140,7 @@ $(O)/pawl: $(call program_objects,agent) $(call archives,$(call libs_of,agent))
 $(O)/pawl-repo: $(call program_objects,publisher) $(call archives,$(call libs_of,publisher))
 	$(call link,$@,$(call program_objects,publisher),$(call libs_of,publisher))
 
+include $(S)/scripts/deps.mk
 include $(S)/tests/tests.mk
 include $(S)/scripts/lint.mk
 include $(S)/packaging/install.mk

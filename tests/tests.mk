@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests. tests/unit/MODULE_*_test.c links MODULE and what it uses, nothing else.
+# Tests. tests/unit/MODULE_*_test.c links MODULE and what it uses, nothing else. Scripts under
+# tests/cli, tests/hostile and tests/crash print TAP; they find the programs in $PAWL and
+# $PAWL_REPO, the sources in $PAWL_SOURCE (also the working directory), $(O) in $PAWL_BUILD.
+#: make check          all tests, short versions; ends with "N passed, N failed"
 #: make check-unit     unit tests only; UNIT=trust_keys_test for one
+#: make check-cli      scripts of tests/cli only; also check-hostile, check-crash
+#: make check-long     all tests, long versions, and every mutant
+#: make asan           unit and hostile tests with address and undefined behaviour sanitizers
+#: make valgrind       unit tests under valgrind
+#: make bench          measurements (tests/bench)
+#: make demo           a device and its publisher on this machine (tests/demo)
+#: make mutants        switches each security check off; a test must notice
 
 UNIT_SOURCES := $(patsubst $(S)/%,%,$(sort $(wildcard $(S)/tests/unit/*_test.c)))
 UNIT ?= $(notdir $(basename $(UNIT_SOURCES)))
@@ -16,8 +26,60 @@ $(O)/tests/unit/$(1): $(O)/tests/unit/$(1).o $$(call archives,$$(call libs_of,$(
 endef
 $(foreach t,$(notdir $(basename $(UNIT_SOURCES))),$(eval $(call unit_rule,$(t))))
 
+# Programs that scripts need beside pawl and pawl-repo; add to it where they are described.
+TEST_TOOLS :=
+
+CLI_SCRIPTS := $(sort $(wildcard $(S)/tests/cli/*.sh))
+HOSTILE_SCRIPTS := $(sort $(wildcard $(S)/tests/hostile/*.sh))
+CRASH_SCRIPTS := $(sort $(wildcard $(S)/tests/crash/*.sh))
+BENCH_SCRIPTS := $(sort $(wildcard $(S)/tests/bench/*.sh))
+SCRIPTS = $(CLI_SCRIPTS) $(HOSTILE_SCRIPTS) $(CRASH_SCRIPTS)
+
+# Paths are made absolute, because everything runs in the source folder.
+TEST_ENV = PAWL=$(abspath $(O))/pawl PAWL_REPO=$(abspath $(O))/pawl-repo \
+	PAWL_SOURCE=$(abspath $(S)) PAWL_BUILD=$(abspath $(O))
+run_tap = $(Q)cd $(S) && $(TEST_ENV) $(2) sh tests/run-tap.sh $(abspath $(1))
+SUBMAKE = $(MAKE) -f $(firstword $(MAKEFILE_LIST))
+
+# Packages first, then a make that sees them: flags are asked of pkg-config when it starts.
+check check-long: deps
+	$(Q)$(SUBMAKE) WERROR=1 $@-here
+
+check-here: programs $(UNIT_PROGRAMS) test-tools
+	$(call run_tap,$(UNIT_PROGRAMS) $(SCRIPTS))
+
+check-long-here: programs $(UNIT_PROGRAMS) test-tools
+	$(call run_tap,$(UNIT_PROGRAMS) $(SCRIPTS),PAWL_LONG=1 TAP_TIMEOUT=7200)
+	$(Q)$(SUBMAKE) mutants
+
 check-unit: $(UNIT_PROGRAMS)
-	$(Q)sh $(S)/tests/run-tap.sh $(UNIT_PROGRAMS)
+	$(call run_tap,$(UNIT_PROGRAMS))
+
+check-cli: programs test-tools
+	$(call run_tap,$(CLI_SCRIPTS))
+
+check-hostile: programs test-tools
+	$(call run_tap,$(HOSTILE_SCRIPTS))
+
+check-crash: programs test-tools
+	$(call run_tap,$(CRASH_SCRIPTS))
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+asan:
+	$(Q)$(SUBMAKE) O=$(O)-asan CFLAGS="-O1 -g $(SANITIZE)" LDFLAGS="$(SANITIZE)" HARDEN= asan-here
+asan-here: programs $(UNIT_PROGRAMS) test-tools
+	$(call run_tap,$(UNIT_PROGRAMS) $(HOSTILE_SCRIPTS))
+
+valgrind: $(UNIT_PROGRAMS)
+	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="valgrind -q --error-exitcode=99 --leak-check=full")
+
+bench: programs test-tools
+	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) sh $$b || exit; done
+
+demo: deps
+	$(Q)$(SUBMAKE) demo-here
+demo-here: programs test-tools
+	$(Q)cd $(S) && $(TEST_ENV) sh tests/demo/demo.sh
 
 # The client for the public TUF conformance suite (docs/trust.md).
 #: make tuf-client     build $(O)/tests/tuf-client; tests/tuf-client/conformance.sh runs the suite
@@ -26,4 +88,8 @@ $(O)/tests/tuf-client/tuf-client: $(O)/tests/tuf-client/main.o $(call archives,$
 	$(call link,$@,$<,$(TUF_CLIENT_LIBS))
 tuf-client: $(O)/tests/tuf-client/tuf-client
 
-.PHONY: check-unit tuf-client
+# Last, so that everything above could add to it.
+test-tools: $(TEST_TOOLS)
+
+.PHONY: check check-long check-here check-long-here check-unit check-cli check-hostile check-crash \
+	asan asan-here valgrind bench demo demo-here test-tools tuf-client
