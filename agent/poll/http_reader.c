@@ -27,9 +27,11 @@ struct http_reader {
 	struct http_transfer *transfer; /* NULL = no request under way */
 	uint64_t pos; /* of the next byte that it gives */
 	uint64_t end; /* behind the last byte that was asked for */
+	bool is_stream; /* the server gave everything instead of a range */
 
 	char etag[HTTP_ETAG_SIZE]; /* strong, of the latest answer; "" = none */
 	bool no_if_range; /* servers behind one name disagree about ETags */
+	bool is_mid_read; /* bytes of an earlier answer are already in the caller's buffer */
 	bool answered; /* some answer was good: a failure is worth a retry */
 	unsigned failures; /* without progress in between */
 	uint64_t fresh; /* bytes handed out since the last failure */
@@ -202,7 +204,7 @@ static enum answer judge_answer(
 		if (check_partial(r, h, first, e) < 0)
 			return ANSWER_FATAL;
 		r->answered = true;
-		return note_etag(r, h) ? ANSWER_CHANGED : ANSWER_GOOD;
+		return note_etag(r, h) && r->is_mid_read ? ANSWER_CHANGED : ANSWER_GOOD;
 	}
 	if (check_whole(r, h, e) < 0)
 		return ANSWER_FATAL;
@@ -214,8 +216,9 @@ static enum answer judge_answer(
 		return ANSWER_CHANGED;
 	}
 	r->end = r->length;
+	r->is_stream = with_range;
 	enum answer a = skip_to(r, first, e);
-	return a == ANSWER_GOOD && changed ? ANSWER_CHANGED : a;
+	return a == ANSWER_GOOD && changed && r->is_mid_read ? ANSWER_CHANGED : a;
 }
 
 static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t len, struct err *e)
@@ -223,6 +226,7 @@ static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t
 	bool whole;
 
 	drop_transfer(r);
+	r->is_stream = false;
 	r->end = end_of_request(r, first, len);
 	whole = first == 0 && r->end == r->length;
 	struct http_request q = {
@@ -247,7 +251,9 @@ static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t
 /* Does the request under way reach `offset` without much waste? */
 static bool can_go_on(const struct http_reader *r, uint64_t offset)
 {
-	return r->transfer && offset >= r->pos && offset < r->end && offset - r->pos < JOIN_GAP;
+	if (!r->transfer || offset < r->pos || offset >= r->end)
+		return false;
+	return r->is_stream || offset - r->pos < JOIN_GAP;
 }
 
 static int skip_gap(struct http_reader *r, uint64_t offset, struct err *e)
@@ -299,7 +305,8 @@ static int pause_or_give_up(struct http_reader *r)
 {
 	uint64_t ms;
 
-	if (!MUST("http.retries", r->failures < r->http->o.retries))
+	if (!MUST("http.retries", r->failures < r->http->o.retries) ||
+		clock_mono_ms() >= r->deadline_ms)
 		return -1;
 	ms = (uint64_t)r->http->o.retry_pause_ms << (r->failures < 6 ? r->failures : 6);
 	struct timespec pause = {
@@ -316,6 +323,7 @@ static int read_some(struct http_reader *r, uint64_t offset, uint8_t *data, size
 	size_t got = 0;
 
 	*answer = ANSWER_GOOD;
+	r->is_mid_read = *done > 0;
 	if (!can_go_on(r, offset + *done)) {
 		*answer = start_request(r, offset + *done, len - *done, e);
 		if (*answer != ANSWER_GOOD)

@@ -8,7 +8,7 @@
 
 #include "agent/base/buf.h"
 
-#define VALUE_MAX 256 /* longer values of the fields below are not looked at */
+#define VALUE_MAX HTTP_LOCATION_SIZE
 
 /* Reads decimal digits; the end in *after. False without a digit or on overflow. */
 static bool read_number(const char *text, uint64_t *out, const char **after)
@@ -77,6 +77,14 @@ static void read_transfer_encoding(struct http_response *r, const char *value)
 	r->is_encoded = r->is_encoded || (!r->is_chunked && strcasecmp(value, "identity") != 0);
 }
 
+static void read_location(struct http_response *r, const char *value)
+{
+	/* Two of them: which one counts differs between clients. */
+	if (r->location[0])
+		r->is_broken = true;
+	memcpy(r->location, value, strlen(value) + 1);
+}
+
 static void read_retry_after(struct http_response *r, const char *value)
 {
 	const char *end;
@@ -102,6 +110,7 @@ static const struct {
 	{"etag", read_etag},
 	{"content-encoding", read_content_encoding},
 	{"transfer-encoding", read_transfer_encoding},
+	{"location", read_location},
 	{"retry-after", read_retry_after},
 	{"date", read_date},
 };

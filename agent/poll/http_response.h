@@ -8,10 +8,12 @@
 
 #define HTTP_RETRY_AFTER_MAX 86400 /* seconds */
 #define HTTP_ETAG_SIZE       168
+#define HTTP_LOCATION_SIZE   2048
 
 struct http_response {
 	long status;
 	char etag[HTTP_ETAG_SIZE]; /* as sent, with its quotes; "" = none that can be used */
+	char location[HTTP_LOCATION_SIZE]; /* as sent, "" = none */
 	bool has_length;
 	uint64_t length; /* Content-Length */
 	bool has_range; /* a Content-Range "bytes first-last/total" that makes sense */

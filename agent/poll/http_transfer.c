@@ -261,7 +261,8 @@ static int ask(struct http *h, const struct http_request *q, const char *url, co
 		if (pump(t, e) < 0)
 			return -1;
 	}
-	if (t->finished && (t->result != CURLE_OK || !t->has_head))
+	/* With a head there is something to judge; what broke behind it shows when it is read. */
+	if (!t->has_head)
 		return fail(t, e);
 	*out = t;
 	t = NULL;
@@ -273,21 +274,20 @@ static bool is_redirect(long status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* Where the answer points to, if that place may be asked. */
+/* Where the answer points to, if that place may be asked: `url` moves on. */
 static int read_redirect(const struct http_transfer *t, char url[HTTP_URL_SIZE],
 	struct http_origin *origin, struct err *e)
 {
-	const char *to = NULL;
+	char to[HTTP_URL_SIZE];
 	struct err why = {0};
 
-	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
-	if (!to)
-		return err_set(e, E_NET, "%s: status %ld without a place to go to", t->host,
-			t->response.status);
+	if (t->response.is_broken || http_url_resolve(url, t->response.location, to, &why) < 0)
+		return err_set(e, E_NET, "%s: redirect refused: %s", t->host,
+			why.code ? why.text : "its head cannot be read");
 	/* Only https, also where http is allowed: no server may take TLS away (CVE-2019-3462). */
 	if (!MUST("http.redirect", http_url_check(to, false, origin, &why) == 0))
 		return err_set(e, E_NET, "%s: redirect refused: %s", t->host, why.text);
-	snprintf(url, HTTP_URL_SIZE, "%s", to);
+	memcpy(url, to, HTTP_URL_SIZE);
 	return 0;
 }
 

@@ -82,3 +82,20 @@ bool http_origin_is_same(const struct http_origin *a, const struct http_origin *
 	return strcmp(a->scheme, b->scheme) == 0 && strcasecmp(a->host, b->host) == 0 &&
 	       strcmp(a->port, b->port) == 0;
 }
+
+int http_url_resolve(
+	const char *base, const char *reference, char out[HTTP_URL_SIZE], struct err *e)
+{
+	__attribute__((cleanup(cleanup_url))) CURLU *u = curl_url();
+
+	if (!u)
+		return err_set(e, E_NOMEM, "no memory for a URL");
+	/* libcurl would clean some of it up; what is odd is refused as it came. */
+	if (!MUST("http.location-text", *reference && is_plain_text(reference)))
+		return err_set(e, E_NET, "\"%.100s\" is no place to go to", reference);
+	if (curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK ||
+		curl_url_set(u, CURLUPART_URL, reference, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+		!get_part(u, CURLUPART_URL, 0, out, HTTP_URL_SIZE))
+		return err_set(e, E_NET, "\"%.100s\" is no place to go to", reference);
+	return 0;
+}

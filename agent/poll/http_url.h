@@ -24,3 +24,7 @@ int http_url_check(const char *url, bool allow_http, struct http_origin *out, st
 
 /* Hosts compare without case; a port that is not written equals the scheme's own. */
 bool http_origin_is_same(const struct http_origin *a, const struct http_origin *b);
+
+/* `reference` (absolute or relative) as seen from `base`, a URL that was checked. E_NET: cannot be read. */
+int http_url_resolve(
+	const char *base, const char *reference, char out[HTTP_URL_SIZE], struct err *e);

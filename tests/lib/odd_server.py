@@ -37,6 +37,8 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   headers,N           N bytes of further headers
   status,N[,RETRY]    status N with a HTML page; with Retry-After
   status-after,K,N    status N from the Kth request of the path on
+  status-once,K,N     status N for the Kth request of the path alone
+  force-part          206 with a Content-Range of all to a request without Range
   html                200 with a HTML page
   redirect,URL        302; the rest of the path is added to URL
   location,BYTES      302 with exactly these bytes (CR, LF, anything)
@@ -188,6 +190,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.fail(self.number("status"), odd["status"][1:])
         if "status-after" in odd and self.count >= self.number("status-after"):
             return self.fail(self.number("status-after", 1), [])
+        if "status-once" in odd and self.count == self.number("status-once"):
+            return self.fail(self.number("status-once", 1), [])
         if "html" in odd:
             return self.reply(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         if "endless" in odd:
@@ -239,8 +243,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         view = memoryview(body)
         for at in range(0, stop, step):
             part = view[at:min(at + step, stop)]
+            self.entry["sent"] += len(part)  # before it: a test may look right after
             self.wfile.write(part)
-            self.entry["sent"] += len(part)
             if rate:
                 time.sleep(len(part) / rate)
         if stop < len(body):
@@ -253,8 +257,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send_chunked(self, body):
         for at in range(0, len(body), CHUNK):
             part = body[at:at + CHUNK]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.entry["sent"] += len(part)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         self.wfile.write(b"0\r\n\r\n")
 
     def endless(self):
@@ -301,6 +305,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == etag and "no-etag" not in self.odd:
             return self.reply(304, b"", headers)
         part = self.wanted_range(len(data), etag)
+        if "force-part" in self.odd:
+            part = 0, len(data) - 1
         if part == "bad":
             headers["Content-Range"] = "bytes */%d" % len(data)
             return self.reply(416, b"", headers)
