@@ -217,9 +217,14 @@ static int take(struct session *s, const struct device *d, const struct offer_re
 }
 
 #ifdef CONFIG_HTTP
-static struct http_options http_options_of(const struct config *c)
+static struct http_options http_options_of(const struct session *s)
 {
+	const struct config *c = &s->config;
+	/* A board that boots in 1970 judges certificates at the time that it knows has passed. */
+	bool behind = !s->clock_synchronised && s->state.time_floor > s->now;
+
 	return (struct http_options){
+		.certificate_time = behind ? s->state.time_floor : 0,
 		.ca_file = c->ca_file[0] ? c->ca_file : NULL,
 		.client_cert = c->client_cert[0] ? c->client_cert : NULL,
 		.client_key = c->client_key[0] ? c->client_key : NULL,
@@ -235,6 +240,51 @@ static struct http_options http_options_of(const struct config *c)
 	};
 }
 
+/*
+ * Design 4.4, last sentence: the clock is not set, the certificate is not yet
+ * valid, no credentials are in use. Roots, timestamp and targets are fetched
+ * once without asking for the certificate's dates; what they prove of the time
+ * is then used to connect again.
+ */
+static int refresh_for_time(struct session *s, struct http *h, const struct trust_options *to,
+	const struct fetcher *metadata, struct err *e)
+{
+	AUTO_TRUST struct trust *t = NULL;
+	struct trust_facts f;
+
+	if (http_ignore_certificate_dates(h, true, e) < 0 || trust_open(to, &t, e) < 0)
+		return -1;
+	int rc = trust_refresh(t, metadata, e);
+	struct err ignored = {0};
+	if (http_ignore_certificate_dates(h, false, rc < 0 ? &ignored : e) < 0 || rc < 0)
+		return -1;
+	trust_get_facts(t, &f);
+	if (f.time_floor > s->state.time_floor)
+		s->state.time_floor = f.time_floor;
+	return http_set_certificate_time(h, f.time, e);
+}
+
+static int refresh(struct session *s, struct http *h, const struct trust_options *to,
+	const struct fetcher *metadata, struct trust **out, struct err *e)
+{
+	struct http_hint hint;
+
+	if (trust_open(to, out, e) < 0)
+		return -1;
+	if (trust_refresh(*out, metadata, e) == 0)
+		return 0;
+	http_get_hint(h, &hint);
+	if (e->code != E_TLS || !hint.certificate_not_yet_valid || s->clock_synchronised ||
+		s->config.token_file[0] || s->config.client_cert[0])
+		return -1;
+	log_line(&s->log, LOG_LEVEL_WARN, "clock-not-set reason=\"%s\"", e->text);
+	trust_free(*out);
+	*out = NULL;
+	if (refresh_for_time(s, h, to, metadata, e) < 0 || trust_open(to, out, e) < 0)
+		return -1;
+	return trust_refresh(*out, metadata, e);
+}
+
 static int try_mirror(struct session *s, const struct device *d, const struct offer_request *r,
 	const struct buf *root, int store, const char *url, struct offer *o, struct err *e)
 {
@@ -246,11 +296,9 @@ static int try_mirror(struct session *s, const struct device *d, const struct of
 	snprintf(o->place, sizeof(o->place), "%s", url);
 	if (repository_open(o->http, url, &o->repository, e) < 0)
 		return -1;
-	if (trust_open(&to, &t, e) < 0)
-		return -1;
 	struct fetcher metadata = repository_metadata(o->repository);
 	struct fetcher targets = repository_targets(o->repository);
-	if (trust_refresh(t, &metadata, e) < 0)
+	if (refresh(s, o->http, &to, &metadata, &t, e) < 0)
 		return err_wrap(e, "%s", url);
 	o->objects = repository_objects(o->repository);
 	snprintf(path, sizeof(path), "%s/%s.json", s->config.product, s->config.channel);
@@ -280,7 +328,7 @@ static bool is_verdict(enum err_code c)
 int offer_from_repository(struct session *s, const struct device *d, const struct offer_request *r,
 	struct offer *out, uint64_t *retry_after, struct err *e)
 {
-	struct http_options ho = http_options_of(&s->config);
+	struct http_options ho = http_options_of(s);
 	AUTO_BUF struct buf root = buf_make(TRUST_ROOT_MAX);
 	AUTO_CLOSE int store = -1;
 	struct err worst = {0};
@@ -387,7 +435,7 @@ static int open_bundle(struct session *s, const char *place, struct offer *o, st
 	if (!is_url(place))
 		return bundle_open(place, &o->bundle, e);
 #ifdef CONFIG_HTTP
-	struct http_options ho = http_options_of(&s->config);
+	struct http_options ho = http_options_of(s);
 	struct reader reader = {0};
 	uint64_t size = 0;
 
