@@ -20,24 +20,28 @@ int agent_start(struct session *s, struct device *d, struct err *e)
 bool agent_waits_for_reboot(const struct session *s, const struct device *d)
 {
 	return s->state.txn.phase == STATE_TXN_ACTIVATED && d->facts.trial == s->state.txn.target &&
-		!d->on_trial;
+	       !d->on_trial;
 }
 
 static int check_free(const struct session *s, const struct device *d, struct err *e)
 {
 	if (d->on_trial)
-		return err_set(e, E_BUSY, "slot %c is on trial: `pawl health`, `commit` or `rollback` "
-			"ends it", d->booted);
+		return err_set(e, E_BUSY,
+			"slot %c is on trial: `pawl health`, `commit` or `rollback` "
+			"ends it",
+			d->booted);
 	if (d->fallback)
-		return err_set(e, E_BUSY, "slot %c runs as a fallback and is not committed: `pawl health` "
-			"commits it when it is good", d->booted);
+		return err_set(e, E_BUSY,
+			"slot %c runs as a fallback and is not committed: `pawl health` "
+			"commits it when it is good",
+			d->booted);
 	if (s->state.txn.phase == STATE_TXN_FAILED)
 		return err_set(e, E_BUSY, "a failed trial is being left: `pawl health` ends it");
 	return 0;
 }
 
-static int run_stage(struct session *s, const struct offer *o, char target, enum hook_stage stage,
-	struct err *e)
+static int run_stage(
+	struct session *s, const struct offer *o, char target, enum hook_stage stage, struct err *e)
 {
 	const struct plan *p = &o->manifest->plan;
 	struct hook_config hooks = session_hooks(s);
@@ -53,7 +57,8 @@ int agent_install(struct session *s, struct device *d, struct offer *o, struct e
 	if (check_free(s, d, e) < 0)
 		return -1;
 	if (!MUST("agent.offer-judged", o->answer.verdict == POLICY_INSTALL))
-		return err_set(e, E_POLICY, "policy did not let this release through: %s", o->answer.why);
+		return err_set(
+			e, E_POLICY, "policy did not let this release through: %s", o->answer.why);
 	if (run_stage(s, o, d->target, HOOK_CHECK, e) < 0)
 		return -1;
 	if (boot_self_test(s->boot, e) < 0)
@@ -133,7 +138,8 @@ int agent_expire(struct session *s, struct device *d, struct err *e)
 int agent_commit(struct session *s, struct device *d, struct err *e)
 {
 	if (!d->on_trial && !d->fallback)
-		return err_set(e, E_BUSY, "no trial is running: slot %c is committed", d->committed);
+		return err_set(
+			e, E_BUSY, "no trial is running: slot %c is committed", d->committed);
 	if (s->state.txn.phase == STATE_TXN_FAILED && d->on_trial)
 		return err_set(e, E_FAILED, "this trial has failed: %s", s->state.txn.why_text);
 	return txn_commit(s, d, e);
@@ -145,14 +151,15 @@ static int check_way_back(struct session *s, const struct device *d, struct err 
 	const struct state_slot *slot = state_slot_of(&s->state, d->target);
 
 	if (slot->status != STATE_SLOT_COMMITTED)
-		return err_set(e, E_SLOT, "slot %c holds no system that was committed once (%s)", d->target,
-			state_slot_status_name(slot->status));
+		return err_set(e, E_SLOT, "slot %c holds no system that was committed once (%s)",
+			d->target, state_slot_status_name(slot->status));
 	if (!MUST("agent.rollback-epoch", slot->epoch >= s->state.epoch_floor))
-		return err_set(e, E_ROLLBACK, "slot %c has epoch %" PRIu64 ", the floor is %" PRIu64,
-			d->target, slot->epoch, s->state.epoch_floor);
+		return err_set(e, E_ROLLBACK,
+			"slot %c has epoch %" PRIu64 ", the floor is %" PRIu64, d->target,
+			slot->epoch, s->state.epoch_floor);
 	if (!MUST("agent.rollback-revoked", !state_is_revoked(&s->state, slot->manifest)))
-		return err_set(e, E_HELD, "release %" PRIu64 " in slot %c is withdrawn", slot->release,
-			d->target);
+		return err_set(e, E_HELD, "release %" PRIu64 " in slot %c is withdrawn",
+			slot->release, d->target);
 	return 0;
 }
 

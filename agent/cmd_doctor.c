@@ -15,7 +15,7 @@
 #include "agent/trust/client.h"
 
 #define DATA_FREE_WANTED (8u * 1024 * 1024)
-#define SOON		 (90 * 86400)
+#define SOON             (90 * 86400)
 
 enum verdict { GOOD, BAD, UNKNOWN };
 
@@ -81,7 +81,8 @@ static void check_trust(struct doctor *d)
 	struct session *s = d->s;
 	AUTO_BUF struct buf root = buf_make(TRUST_ROOT_MAX);
 	AUTO_TRUST struct trust *t = NULL;
-	AUTO_CLOSE int store = openat(s->data, "tuf", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int store =
+		openat(s->data, "tuf", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	struct trust_facts f;
 	struct err e = {0};
 
@@ -90,9 +91,13 @@ static void check_trust(struct doctor *d)
 		say_error(d, &e);
 		return;
 	}
-	struct trust_options o = {.image_root = root.data, .image_root_len = root.len,
-		.root_floor = s->backstop.root_version, .store = store, .now = s->now,
-		.clock_synchronised = s->clock_synchronised, .time_floor = s->state.time_floor};
+	struct trust_options o = {.image_root = root.data,
+		.image_root_len = root.len,
+		.root_floor = s->backstop.root_version,
+		.store = store,
+		.now = s->now,
+		.clock_synchronised = s->clock_synchronised,
+		.time_floor = s->state.time_floor};
 	if (trust_open(&o, &t, &e) < 0) {
 		say_error(d, &e);
 		return;
@@ -114,7 +119,8 @@ static void check_backstop(struct doctor *d)
 	if (b->present)
 		say(d, GOOD, "image is release %" PRIu64 ", epoch %" PRIu64, b->release, b->epoch);
 	else
-		say(d, UNKNOWN, "%s is missing: floors are lost with the data partition; `pawl-repo allot` "
+		say(d, UNKNOWN,
+			"%s is missing: floors are lost with the data partition; `pawl-repo allot` "
 			"makes it",
 			d->s->config.backstop_json);
 }
@@ -136,8 +142,8 @@ static void check_slot(struct doctor *d, char name)
 			slot->parts[i].path, size,
 			state_slot_status_name(d->s->state.slots[name - 'A'].status));
 		if (slot_part_size(other->parts[i].path, &other_size, &e) == 0 && other_size > size)
-			say(d, UNKNOWN, "slot %c %s is smaller than its twin: images must fit both", name,
-				slot->parts[i].image);
+			say(d, UNKNOWN, "slot %c %s is smaller than its twin: images must fit both",
+				name, slot->parts[i].image);
 	}
 }
 
@@ -172,7 +178,9 @@ static void check_identity(struct doctor *d)
 		return;
 	}
 	say(d, GOOD, "slot %c runs, slot %c is committed%s", dev.booted, dev.committed,
-		dev.on_trial ? ", on trial" : dev.fallback ? ", fallback boot" : "");
+		dev.on_trial   ? ", on trial"
+		: dev.fallback ? ", fallback boot"
+			       : "");
 }
 
 static void check_state(struct doctor *d)
@@ -182,7 +190,8 @@ static void check_state(struct doctor *d)
 	struct err e = {0};
 
 	if (s->state_lost) {
-		err_set(&e, E_STATE, "state.json in %s cannot be used; the image's floors hold, the next "
+		err_set(&e, E_STATE,
+			"state.json in %s cannot be used; the image's floors hold, the next "
 			"poll writes a new one",
 			s->config.data_dir);
 		say_error(d, &e);
@@ -200,8 +209,11 @@ static void check_state(struct doctor *d)
 static void check_journal(struct doctor *d)
 {
 	const struct session *s = d->s;
-	struct journal_config c = {.dir = s->data, .product = s->config.product,
-		.epoch = s->state.journal_epoch, .expected_seq = s->state.journal_seq, .log = &s->log,
+	struct journal_config c = {.dir = s->data,
+		.product = s->config.product,
+		.epoch = s->state.journal_epoch,
+		.expected_seq = s->state.journal_seq,
+		.log = &s->log,
 		.read_only = true};
 	struct journal_verdict v = {0};
 	struct err e = {0};

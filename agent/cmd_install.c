@@ -27,7 +27,8 @@ static int install(struct session *s, const char *place, const char *const *valu
 	if (rc < 0)
 		polling_record_refusal(s, &o, e->code);
 	if (rc == 0 && o.answer.verdict == POLICY_CURRENT) {
-		printf("release %" PRIu64 " runs already: nothing to do\n", o.manifest->plan.release);
+		printf("release %" PRIu64 " runs already: nothing to do\n",
+			o.manifest->plan.release);
 		offer_close(&o);
 		return session_store(s, e);
 	}

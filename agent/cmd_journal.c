@@ -52,7 +52,7 @@ static void print_data(const json_t *record)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)data, key, value) {
+	json_object_foreach ((json_t *)data, key, value) {
 		if (json_is_integer(value))
 			printf(" %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
 		else if (json_is_string(value))
@@ -72,7 +72,8 @@ static int print_line(void *ctx, const char *line, const json_t *record, struct 
 	printf("%5" JSON_INTEGER_FORMAT "  %s  boot %" JSON_INTEGER_FORMAT "  %-18s %-6s %s",
 		json_integer_value(json_object_get(record, "seq")), when,
 		json_integer_value(json_object_get(record, "boot")), text_of(record, "evt"),
-		text_of(record, "out"), strcmp(text_of(record, "rc"), "E_OK") ? text_of(record, "rc") : "");
+		text_of(record, "out"),
+		strcmp(text_of(record, "rc"), "E_OK") ? text_of(record, "rc") : "");
 	print_data(record);
 	putchar('\n');
 	return 0;
@@ -90,8 +91,8 @@ int cmd_journal_show(void *ctx, int argc, char **argv, struct err *e)
 	int rc = session_open(ctx, SESSION_READ, &s, e);
 	if (rc == 0) {
 		struct journal_config c = reading_config(&s);
-		rc = journal_each(&c, values[SHOW_ALL] != NULL, values[SHOW_JSON] ? print_json : print_line,
-			NULL, e);
+		rc = journal_each(&c, values[SHOW_ALL] != NULL,
+			values[SHOW_JSON] ? print_json : print_line, NULL, e);
 	}
 	session_close(&s);
 	return rc;

@@ -35,7 +35,8 @@ static int wait_share(const struct session *s, const char *text, struct err *e)
 	unsigned place = 0;
 
 	if (end == text || *end || seconds > JITTER_MAX)
-		return err_set(e, E_USAGE, "--jitter %s: seconds from 0 to %d are wanted", text, JITTER_MAX);
+		return err_set(e, E_USAGE, "--jitter %s: seconds from 0 to %d are wanted", text,
+			JITTER_MAX);
 	if (policy_rollout_place(s->state.seed, "jitter", &place, e) < 0)
 		return -1;
 	struct timespec t = {.tv_sec = (time_t)(seconds * place / 10000)};
@@ -88,8 +89,8 @@ static void print_offer(const struct offer *o)
 	const struct plan *p = &o->manifest->plan;
 
 	printf("release %" PRIu64 " (%s), %s: %s%s%s\n", p->release, p->version,
-		plan_class_name(p->update_class), verdict_text(&o->answer), o->answer.why[0] ? ": " : "",
-		o->answer.why);
+		plan_class_name(p->update_class), verdict_text(&o->answer),
+		o->answer.why[0] ? ": " : "", o->answer.why);
 	for (size_t i = 0; i < p->image_count; i++)
 		printf("  image %s: %" PRIu64 " bytes, at most %" PRIu64 " bytes to fetch\n",
 			p->images[i].name, p->images[i].size,

@@ -30,7 +30,8 @@ static int provision(struct session *s, const char *slot_word, struct err *e)
 	if (session_open_boot(s, e) < 0 || boot_read(s->boot, &f, e) < 0)
 		return -1;
 	if (f.id_env[0])
-		return err_set(e, E_BUSY, "the boot environment has an identity already (%s)", f.id_env);
+		return err_set(
+			e, E_BUSY, "the boot environment has an identity already (%s)", f.id_env);
 	char slot = slot_word ? slot_word[0] : f.booted ? f.booted : 'A';
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return err_set(e, E_IO, "no random numbers for the identity");
@@ -115,7 +116,9 @@ int cmd_sim_boot(void *ctx, int argc, char **argv, struct err *e)
 		return -1;
 	if (strcmp(c.loader, "sim") != 0)
 		return err_set(e, E_CONFIG, "%s: loader is %s, not sim", c.file, c.loader);
-	struct boot_options b = {.root = c.root, .loader = c.loader, .fw_env_config = c.fw_env_config,
+	struct boot_options b = {.root = c.root,
+		.loader = c.loader,
+		.fw_env_config = c.fw_env_config,
 		.allow_single_env = c.allow_single_env};
 	struct sim_slots slots = {.ctx = &c, .loads = slot_loads, .root_of = slot_root};
 	int rc = sim_boot(&b, &slots, &out, e);

@@ -23,8 +23,8 @@ const struct verb_option reboot_options[] = {
 /* One verb on an opened session whose boot was noted. */
 typedef int trial_step(struct session *s, struct device *d, struct err *e);
 
-static int run(void *ctx, unsigned lock_seconds, enum journal_actor actor, trial_step *step,
-	struct err *e)
+static int run(
+	void *ctx, unsigned lock_seconds, enum journal_actor actor, trial_step *step, struct err *e)
 {
 	struct session_options o = *(const struct session_options *)ctx;
 	struct session s;

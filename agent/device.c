@@ -37,13 +37,15 @@ static int check_root_word(const struct config *c, const char *part, struct err 
 		file_read(AT_FDCWD, path, &line, e) < 0)
 		return err_wrap(e, "kernel command line");
 	char *save = NULL;
-	for (char *w = strtok_r((char *)line.data, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+	for (char *w = strtok_r((char *)line.data, " \n", &save); w;
+		w = strtok_r(NULL, " \n", &save)) {
 		if (strncmp(w, "root=", 5) != 0)
 			continue;
 		if (MUST("device.root-word", strcmp(w + 5, part) == 0))
 			return 0;
-		return err_set(e, E_BOOT, "the kernel's root is %.160s, but %s names %.160s for this slot",
-			w + 5, c->file, part);
+		return err_set(e, E_BOOT,
+			"the kernel's root is %.160s, but %s names %.160s for this slot", w + 5,
+			c->file, part);
 	}
 	return err_set(e, E_BOOT, "%s has no root=", path);
 }

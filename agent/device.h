@@ -10,11 +10,11 @@
 
 struct device {
 	struct boot_facts facts;
-	char booted;	/* 'A' or 'B' */
+	char booted; /* 'A' or 'B' */
 	char committed;
-	char target;	/* neither booted nor committed; 0 = there is none */
-	bool on_trial;	/* the booted slot is the one on trial */
-	bool fallback;	/* booted is not committed, and no trial explains it */
+	char target; /* neither booted nor committed; 0 = there is none */
+	bool on_trial; /* the booted slot is the one on trial */
+	bool fallback; /* booted is not committed, and no trial explains it */
 };
 
 /*

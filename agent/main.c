@@ -40,8 +40,8 @@ static int read_fd(const char *text, int *fd, struct err *e)
 }
 
 /* The program's options come before the verb; returns the number of words they took. */
-static int read_program_options(int argc, char **argv, struct session_options *o, int *taken,
-	struct err *e)
+static int read_program_options(
+	int argc, char **argv, struct session_options *o, int *taken, struct err *e)
 {
 	const char *values[OPT_COUNT];
 	int end = 0;
@@ -49,7 +49,8 @@ static int read_program_options(int argc, char **argv, struct session_options *o
 
 	while (end < argc && strncmp(argv[end], "--", 2) == 0) {
 		bool has_value = strcmp(argv[end], "--root") == 0 ||
-			strcmp(argv[end], "--config") == 0 || strcmp(argv[end], "--progress-fd") == 0;
+				 strcmp(argv[end], "--config") == 0 ||
+				 strcmp(argv[end], "--progress-fd") == 0;
 		end += has_value ? 2 : 1;
 	}
 	if (end > argc)
@@ -79,7 +80,7 @@ static int help(int argc, char **argv)
 static bool wants_help(int argc, char **argv)
 {
 	return argc > 0 && (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
-		strcmp(argv[0], "-h") == 0);
+				   strcmp(argv[0], "-h") == 0);
 }
 
 int main(int argc, char **argv)
@@ -104,7 +105,8 @@ int main(int argc, char **argv)
 		return help(argc - 1, argv + 1);
 	const struct verb *v = verb_find(&pawl_program, argc, argv, &words);
 	if (!v) {
-		err_set(&e, E_USAGE, argc > 0 ? "unknown verb %s" : "no verb%s", argc > 0 ? argv[0] : "");
+		err_set(&e, E_USAGE, argc > 0 ? "unknown verb %s" : "no verb%s",
+			argc > 0 ? argv[0] : "");
 		return print_error(&e);
 	}
 	if (argc > words && strcmp(argv[words], "--help") == 0)

@@ -19,9 +19,9 @@ struct http;
 struct repository;
 
 struct offer_request {
-	bool by_hand;	   /* waves, caps and automatic policy are ignored */
+	bool by_hand; /* waves, caps and automatic policy are ignored */
 	bool retry_failed; /* a person wants a failed release again */
-	size_t mirror;	   /* index of the first mirror to ask */
+	size_t mirror; /* index of the first mirror to ask */
 };
 
 /* A verified release and where its objects come from. offer_close ends it. */
@@ -30,11 +30,11 @@ struct offer {
 	struct policy_answer answer;
 	struct object_source objects;
 	bool from_bundle;
-	size_t mirror;		       /* index of the mirror that gave it */
-	struct http *http;	       /* owned, may be NULL */
+	size_t mirror; /* index of the mirror that gave it */
+	struct http *http; /* owned, may be NULL */
 	struct repository *repository; /* owned, may be NULL */
-	struct bundle *bundle;	       /* owned, may be NULL */
-	char place[CONFIG_PATH_SIZE];  /* URL or file, for messages */
+	struct bundle *bundle; /* owned, may be NULL */
+	char place[CONFIG_PATH_SIZE]; /* URL or file, for messages */
 };
 
 /*
@@ -61,5 +61,5 @@ void offer_close(struct offer *o);
  * Is this release on hold or withdrawn by what is stored? 0, or E_HELD. Asked
  * again before the reboot into a trial.
  */
-int offer_check_stored(struct session *s, uint64_t release, const uint8_t manifest[HASH_SIZE],
-	struct err *e);
+int offer_check_stored(
+	struct session *s, uint64_t release, const uint8_t manifest[HASH_SIZE], struct err *e);

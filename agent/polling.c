@@ -38,7 +38,8 @@ static bool is_about_trust(enum err_code c)
 void polling_record_refusal(struct session *s, const struct offer *o, enum err_code rc)
 {
 	const struct manifest *m = o->manifest;
-	json_t *data = m ? session_release_data(m->plan.release, m->plan.epoch, m->plan.manifest) : NULL;
+	json_t *data =
+		m ? session_release_data(m->plan.release, m->plan.epoch, m->plan.manifest) : NULL;
 
 	if (rc == E_HELD)
 		session_record(s, JOURNAL_RELEASE_HELD, JOURNAL_FAIL, rc, data);
@@ -90,8 +91,8 @@ static void keep_offer(struct session *s, const struct offer *o)
 		return;
 	session_record(s, JOURNAL_OFFER, JOURNAL_NOTE, E_OK,
 		session_release_data(p->release, p->epoch, p->manifest));
-	log_line(&s->log, LOG_LEVEL_INFO, "offer release=%" PRIu64 " version=\"%s\" class=%s", p->release,
-		p->version, plan_class_name(p->update_class));
+	log_line(&s->log, LOG_LEVEL_INFO, "offer release=%" PRIu64 " version=\"%s\" class=%s",
+		p->release, p->version, plan_class_name(p->update_class));
 }
 
 /* A server that is up and refuses nothing to the fleet deserves no back-off. */
@@ -104,8 +105,8 @@ static int check_from(struct session *s, const struct device *d, const struct po
 	size_t mirror, struct offer *out, struct err *e)
 {
 	uint64_t retry_after = 0;
-	struct offer_request req = {.by_hand = r->by_hand, .retry_failed = r->retry_failed,
-		.mirror = mirror};
+	struct offer_request req = {
+		.by_hand = r->by_hand, .retry_failed = r->retry_failed, .mirror = mirror};
 	struct err ignored = {0};
 
 	int rc = offer_from_repository(s, d, &req, out, &retry_after, e);
@@ -141,7 +142,7 @@ static bool offer_is_newer(const struct session *s, const struct offer *o)
 static bool is_mirrors_fault(enum err_code c)
 {
 	return c == E_HASH || c == E_SIZE || c == E_NET || c == E_NOTFOUND || c == E_TIMEOUT ||
-		c == E_TLS || c == E_META;
+	       c == E_TLS || c == E_META;
 }
 
 static int install_or_continue(struct session *s, struct device *d, struct offer *o, struct err *e)
@@ -158,8 +159,8 @@ static int install_or_continue(struct session *s, struct device *d, struct offer
 }
 
 /* Mirror after mirror until one gives a release that can be written whole. */
-static int take_offer(struct session *s, struct device *d, const struct polling_request *r,
-	struct err *e)
+static int take_offer(
+	struct session *s, struct device *d, const struct polling_request *r, struct err *e)
 {
 	size_t mirror = 0;
 
@@ -179,8 +180,8 @@ static int take_offer(struct session *s, struct device *d, const struct polling_
 			session_store(s, &ignored);
 			return -1;
 		}
-		log_line(&s->log, LOG_LEVEL_WARN, "next-mirror code=%s reason=\"%s\"", err_name(e->code),
-			e->text);
+		log_line(&s->log, LOG_LEVEL_WARN, "next-mirror code=%s reason=\"%s\"",
+			err_name(e->code), e->text);
 	}
 }
 

@@ -24,8 +24,8 @@ int polling_check(struct session *s, const struct device *d, const struct pollin
  * from the next mirror where one gives wrong objects; reboots when allowed.
  * Success when there is nothing to do.
  */
-int polling_run(struct session *s, struct device *d, const struct polling_request *r,
-	struct err *e);
+int polling_run(
+	struct session *s, struct device *d, const struct polling_request *r, struct err *e);
 
 /* Records a refusal of metadata, release or bundle under the event that fits its code. */
 void polling_record_refusal(struct session *s, const struct offer *o, enum err_code rc);

@@ -32,15 +32,16 @@ static void show_tenth(struct progress *p, unsigned percent, uint64_t done, uint
 		return;
 	p->shown_tenth = percent / 10;
 	log_line(&p->session->log, LOG_LEVEL_INFO,
-		"progress image=%s percent=%u bytes=%" PRIu64 " of=%" PRIu64, p->image, percent, done,
-		total);
+		"progress image=%s percent=%u bytes=%" PRIu64 " of=%" PRIu64, p->image, percent,
+		done, total);
 }
 
 static void tell_program(const struct progress *p, uint64_t done, uint64_t total, uint64_t fetched)
 {
 	char line[200];
 	int n = snprintf(line, sizeof(line),
-		"{\"image\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64 ",\"fetched\":%" PRIu64 "}\n",
+		"{\"image\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64 ",\"fetched\":%" PRIu64
+		"}\n",
 		p->image, done, total, fetched);
 
 	/* A reader that has gone away must not stop an update. */

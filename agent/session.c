@@ -20,7 +20,8 @@ static void read_boot_id(struct session *s)
 	AUTO_BUF struct buf text = buf_make(64);
 
 	s->boot_id[0] = 0;
-	if (file_join(path, sizeof(path), s->config.root, "proc/sys/kernel/random/boot_id", &e) < 0 ||
+	if (file_join(path, sizeof(path), s->config.root, "proc/sys/kernel/random/boot_id", &e) <
+			0 ||
 		file_read(AT_FDCWD, path, &text, &e) < 0)
 		return;
 	size_t n = strcspn(buf_text(&text), "\n");
@@ -80,11 +81,13 @@ static int load_state(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_open(const struct session_options *o, enum session_mode mode, struct session *s,
-	struct err *e)
+int session_open(
+	const struct session_options *o, enum session_mode mode, struct session *s, struct err *e)
 {
 	*s = (struct session){.mode = mode, .data = -1, .lock = -1, .progress_fd = o->progress_fd};
-	s->log = log_make(o->verbose ? LOG_LEVEL_DEBUG : o->quiet ? LOG_LEVEL_WARN : LOG_LEVEL_INFO);
+	s->log = log_make(o->verbose ? LOG_LEVEL_DEBUG
+			  : o->quiet ? LOG_LEVEL_WARN
+				     : LOG_LEVEL_INFO);
 	s->now = clock_wall();
 	if (config_load(o->root, o->config, &s->config, e) < 0)
 		return -1;
@@ -166,8 +169,8 @@ json_t *session_release_data(uint64_t release, uint64_t epoch, const uint8_t man
 	char hex[HASH_HEX_SIZE];
 
 	hash_to_hex(manifest, hex);
-	return json_pack("{s:I,s:I,s:s}", "release", (json_int_t)release, "epoch", (json_int_t)epoch,
-		"manifest", hex);
+	return json_pack("{s:I,s:I,s:s}", "release", (json_int_t)release, "epoch",
+		(json_int_t)epoch, "manifest", hex);
 }
 
 struct hook_config session_hooks(const struct session *s)
@@ -186,8 +189,8 @@ static void add_fact(struct session_facts *f, const char *key, const char *value
 		f->facts[f->count++] = (struct hook_fact){key, value};
 }
 
-void session_make_facts(const struct session *s, uint64_t release, const char *version,
-	char target, struct session_facts *out)
+void session_make_facts(const struct session *s, uint64_t release, const char *version, char target,
+	struct session_facts *out)
 {
 	char slot = s->state.boot_slot;
 	uint64_t from = slot == 'A' || slot == 'B' ? s->state.slots[slot - 'A'].release : 0;
@@ -230,7 +233,9 @@ static void note_hook(void *ctx, enum hook_stage stage, const struct hook_result
 		hook_stage_folder(stage), r->name, verdict_word(r->verdict), r->exit_status, r->ms,
 		r->output[0] ? " output=\"" : "", r->output, r->output[0] ? "\"" : "");
 	session_record(s, JOURNAL_HOOK, r->verdict == HOOK_BAD ? JOURNAL_FAIL : JOURNAL_OK,
-		r->verdict == HOOK_BAD ? E_HOOK : r->verdict == HOOK_LATER ? E_LATER : E_OK,
+		r->verdict == HOOK_BAD     ? E_HOOK
+		: r->verdict == HOOK_LATER ? E_LATER
+					   : E_OK,
 		json_pack("{s:i,s:s,s:i,s:i,s:I,s:s}", "stage", (int)stage, "verdict",
 			verdict_word(r->verdict), "exit", r->exit_status, "signal", r->signal, "ms",
 			(json_int_t)r->ms, "hook", hex));

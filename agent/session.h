@@ -19,7 +19,7 @@
 
 /* What main read before the verb. */
 struct session_options {
-	const char *root;   /* --root, "/" */
+	const char *root; /* --root, "/" */
 	const char *config; /* --config, NULL = <root>/etc/pawl/pawl.conf */
 	bool quiet;
 	bool verbose;
@@ -28,7 +28,7 @@ struct session_options {
 };
 
 enum session_mode {
-	SESSION_READ,  /* no lock, nothing is changed: status, journal show */
+	SESSION_READ, /* no lock, nothing is changed: status, journal show */
 	SESSION_WRITE, /* lock taken (E_BUSY), this boot is noted in state and journal */
 };
 
@@ -38,23 +38,23 @@ struct session {
 	enum session_mode mode;
 	enum journal_actor actor;
 	int progress_fd;
-	int data;	       /* folder of state, tuf/, leaves/, journal/ */
+	int data; /* folder of state, tuf/, leaves/, journal/ */
 	int lock;
 	struct backstop backstop;
 	struct state state;
-	bool state_lost;       /* state.json was there and could not be used */
-	bool first_start;      /* there was no state.json */
+	bool state_lost; /* state.json was there and could not be used */
+	bool first_start; /* there was no state.json */
 	struct journal *journal;
-	struct boot *boot;     /* NULL until session_open_boot */
+	struct boot *boot; /* NULL until session_open_boot */
 	int64_t now;
 	bool clock_synchronised;
-	bool new_boot;	       /* the kernel's boot id is not the one that state knows */
+	bool new_boot; /* the kernel's boot id is not the one that state knows */
 	char boot_id[40];
 };
 
 /* Opens all but the boot loader. E_CONFIG, E_BUSY, E_STATE, E_IO. */
-int session_open(const struct session_options *o, enum session_mode mode, struct session *s,
-	struct err *e);
+int session_open(
+	const struct session_options *o, enum session_mode mode, struct session *s, struct err *e);
 void session_close(struct session *s);
 
 /* Opens the boot loader once; later calls do nothing. E_BOOTENV, E_CONFIG. */
@@ -86,8 +86,8 @@ struct session_facts {
 	char slot[2];
 	char target[2];
 };
-void session_make_facts(const struct session *s, uint64_t release, const char *version,
-	char target, struct session_facts *out);
+void session_make_facts(const struct session *s, uint64_t release, const char *version, char target,
+	struct session_facts *out);
 
 /* Sink that puts each verdict into journal and log; ctx is the session. */
 struct hook_sink session_hook_sink(struct session *s);

@@ -31,9 +31,10 @@ static json_t *slot_object(const struct session *s, char name)
 	hash_to_hex(slot->manifest, hex);
 	if (slot->status == STATE_SLOT_UNKNOWN)
 		return json_pack("{s:s}", "status", state_slot_status_name(slot->status));
-	return json_pack("{s:s,s:I,s:s,s:I,s:s,s:o}", "status", state_slot_status_name(slot->status),
-		"release", (json_int_t)slot->release, "version", slot->version, "epoch",
-		(json_int_t)slot->epoch, "manifest", hex, "support_end", time_or_null(slot->support_end));
+	return json_pack("{s:s,s:I,s:s,s:I,s:s,s:o}", "status",
+		state_slot_status_name(slot->status), "release", (json_int_t)slot->release,
+		"version", slot->version, "epoch", (json_int_t)slot->epoch, "manifest", hex,
+		"support_end", time_or_null(slot->support_end));
 }
 
 static json_t *offer_object(const struct session *s)
@@ -53,9 +54,10 @@ static json_t *failed_array(const struct session *s)
 
 	for (size_t i = 0; i < s->state.failed_count; i++) {
 		const struct state_failed *f = &s->state.failed[i];
-		json_array_append_new(list,
-			json_pack("{s:I,s:s,s:s,s:o}", "release", (json_int_t)f->release, "code",
-				err_name(f->why), "why", f->why_text, "when", time_or_null(f->when)));
+		json_array_append_new(
+			list, json_pack("{s:I,s:s,s:s,s:o}", "release", (json_int_t)f->release,
+				      "code", err_name(f->why), "why", f->why_text, "when",
+				      time_or_null(f->when)));
 	}
 	return list;
 }
@@ -107,16 +109,20 @@ static void add_trust(struct session *s, json_t *out)
 	store = openat(s->data, "tuf", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (store < 0 || file_read(AT_FDCWD, s->config.root_json, &root, &e) < 0)
 		return;
-	struct trust_options o = {.image_root = root.data, .image_root_len = root.len,
-		.store = store, .now = s->now, .clock_synchronised = s->clock_synchronised,
+	struct trust_options o = {.image_root = root.data,
+		.image_root_len = root.len,
+		.store = store,
+		.now = s->now,
+		.clock_synchronised = s->clock_synchronised,
 		.time_floor = s->state.time_floor};
 	if (trust_open(&o, &t, &e) < 0 || trust_load_stored(t, &e) < 0)
 		return;
 	trust_get_facts(t, &f);
 	json_object_set_new(out, "metadata",
 		json_pack("{s:I,s:I,s:o,s:o,s:o}", "root", (json_int_t)f.root_version, "timestamp",
-			(json_int_t)f.timestamp_version, "root_expires", time_or_null(f.root_expires),
-			"targets_expires", time_or_null(f.targets_expires), "timestamp_expires",
+			(json_int_t)f.timestamp_version, "root_expires",
+			time_or_null(f.root_expires), "targets_expires",
+			time_or_null(f.targets_expires), "timestamp_expires",
 			time_or_null(f.timestamp_expires)));
 }
 
@@ -129,8 +135,8 @@ int status_gather(struct session *s, json_t **out, struct err *e)
 	if (!o)
 		return err_set(e, E_NOMEM, "no memory for the status");
 	add_boot(s, o);
-	json_object_set_new(o, "slots", json_pack("{s:o,s:o}", "A", slot_object(s, 'A'), "B",
-		slot_object(s, 'B')));
+	json_object_set_new(o, "slots",
+		json_pack("{s:o,s:o}", "A", slot_object(s, 'A'), "B", slot_object(s, 'B')));
 	json_object_set_new(o, "image_release", json_integer((json_int_t)s->backstop.release));
 	json_object_set_new(o, "release_floor", json_integer((json_int_t)s->state.release_floor));
 	json_object_set_new(o, "epoch_floor", json_integer((json_int_t)s->state.epoch_floor));
@@ -171,7 +177,8 @@ static void print_slot(const json_t *status, const char *name)
 	if (committed)
 		fputs(", boots next", stdout);
 	if (json_object_get(s, "release"))
-		printf(": release %" JSON_INTEGER_FORMAT " (%s)", number(s, "release"), text(s, "version"));
+		printf(": release %" JSON_INTEGER_FORMAT " (%s)", number(s, "release"),
+			text(s, "version"));
 	if (json_is_string(json_object_get(s, "support_end")))
 		printf(", supported until %.10s", text(s, "support_end"));
 	putchar('\n');
@@ -205,9 +212,9 @@ static void print_failed(const json_t *status)
 	size_t i;
 	json_t *f;
 
-	json_array_foreach(json_object_get(status, "failed"), i, f)
-		printf("failed      release %" JSON_INTEGER_FORMAT " at %s: %s: %s\n", number(f, "release"),
-			text(f, "when"), text(f, "code"), text(f, "why"));
+	json_array_foreach (json_object_get(status, "failed"), i, f)
+		printf("failed      release %" JSON_INTEGER_FORMAT " at %s: %s: %s\n",
+			number(f, "release"), text(f, "when"), text(f, "code"), text(f, "why"));
 }
 
 void status_print(const json_t *status)
@@ -224,18 +231,21 @@ void status_print(const json_t *status)
 	print_waiting(status);
 	print_failed(status);
 	printf("last poll   %s%s%s\n",
-		json_is_string(json_object_get(status, "last_poll")) ? text(status, "last_poll") : "never",
+		json_is_string(json_object_get(status, "last_poll")) ? text(status, "last_poll")
+								     : "never",
 		strcmp(text(status, "last_poll_code"), "E_OK") ? ": " : "",
-		strcmp(text(status, "last_poll_code"), "E_OK") ? text(status, "last_poll_code") : "");
+		strcmp(text(status, "last_poll_code"), "E_OK") ? text(status, "last_poll_code")
+							       : "");
 	if (json_is_string(json_object_get(status, "backs_off_until")))
 		printf("            backs off until %s\n", text(status, "backs_off_until"));
 	if (metadata)
-		printf("metadata    timestamp %" JSON_INTEGER_FORMAT " good until %.10s, root %"
-		       JSON_INTEGER_FORMAT " until %.10s\n",
+		printf("metadata    timestamp %" JSON_INTEGER_FORMAT
+		       " good until %.10s, root %" JSON_INTEGER_FORMAT " until %.10s\n",
 			number(metadata, "timestamp"), text(metadata, "timestamp_expires"),
 			number(metadata, "root"), text(metadata, "root_expires"));
-	printf("clock       %s\n", json_is_true(json_object_get(status, "clock_synchronised")) ?
-			"synchronised" : "not synchronised");
+	printf("clock       %s\n", json_is_true(json_object_get(status, "clock_synchronised"))
+					   ? "synchronised"
+					   : "not synchronised");
 	printf("floors      release %" JSON_INTEGER_FORMAT ", epoch %" JSON_INTEGER_FORMAT "\n",
 		number(status, "release_floor"), number(status, "epoch_floor"));
 }

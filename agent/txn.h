@@ -16,10 +16,10 @@ int txn_write(struct session *s, const struct device *d, struct offer *o, struct
 int txn_abort(struct session *s, const struct err *why);
 
 /* Leaf lists of written images, kept beside the state for the trial's second look. */
-int txn_keep_leaves(struct session *s, const struct plan_image *image, const uint8_t *leaves,
-	struct err *e);
-int txn_load_leaves(struct session *s, const struct plan_image *image, struct buf *out,
-	struct err *e);
+int txn_keep_leaves(
+	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e);
+int txn_load_leaves(
+	struct session *s, const struct plan_image *image, struct buf *out, struct err *e);
 
 /* txn_activate.c */
 

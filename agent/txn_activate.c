@@ -62,7 +62,8 @@ int txn_activate(struct session *s, const struct device *d, struct err *e)
 	struct err not_stored = {0};
 
 	if (slot->status != STATE_SLOT_WRITTEN || t->target != d->target)
-		return err_set(e, E_STATE, "slot %c is not written: nothing to activate", t->target);
+		return err_set(
+			e, E_STATE, "slot %c is not written: nothing to activate", t->target);
 	if (run_pre_activate(s, e) < 0)
 		return -1;
 	take_baseline(s);
@@ -79,7 +80,8 @@ int txn_activate(struct session *s, const struct device *d, struct err *e)
 	t->phase = STATE_TXN_ACTIVATED;
 	/* The trial stands; a full data partition must not turn this into a reported failure. */
 	if (session_store(s, &not_stored) < 0)
-		log_line(&s->log, LOG_LEVEL_WARN, "state-not-stored reason=\"%s\"", not_stored.text);
+		log_line(
+			&s->log, LOG_LEVEL_WARN, "state-not-stored reason=\"%s\"", not_stored.text);
 	log_line(&s->log, LOG_LEVEL_INFO, "activated slot=%c release=%llu tries=%u", t->target,
 		(unsigned long long)t->release, s->config.tries);
 	return 0;

@@ -91,8 +91,8 @@ static int note_lost_trial(struct session *s, struct device *d, struct err *e)
 		snprintf(why, sizeof(why), "slot %c used up its boots without becoming healthy",
 			t->target);
 	session_record(s, JOURNAL_ROLLBACK, JOURNAL_INTENT, E_BOOT,
-		session_release_data(t->release, state_slot_of(&s->state, t->target)->epoch,
-			t->manifest));
+		session_release_data(
+			t->release, state_slot_of(&s->state, t->target)->epoch, t->manifest));
 	remember_failed(s, E_BOOT, why);
 	log_line(&s->log, LOG_LEVEL_ERROR, "trial-failed release=%" PRIu64 " reason=\"%s\"",
 		t->release, why);
@@ -108,8 +108,8 @@ static int note_lost_trial(struct session *s, struct device *d, struct err *e)
 static void record_interrupted(struct session *s, const char *phase)
 {
 	session_record(s, JOURNAL_INTERRUPTED, JOURNAL_NOTE, E_OK,
-		json_pack("{s:s,s:I}", "phase", phase, "release",
-			(json_int_t)s->state.txn.release));
+		json_pack(
+			"{s:s,s:I}", "phase", phase, "release", (json_int_t)s->state.txn.release));
 	log_line(&s->log, LOG_LEVEL_INFO, "interrupted phase=%s release=%" PRIu64, phase,
 		s->state.txn.release);
 }
@@ -146,7 +146,8 @@ static int drop_stray_trial(struct session *s, struct device *d, struct err *e)
 		return -1;
 	d->facts.trial = 0;
 	d->facts.tries = 0;
-	session_record(s, JOURNAL_BOOT_REPAIRED, JOURNAL_OK, E_OK, json_pack("{s:s}", "what", "trial"));
+	session_record(
+		s, JOURNAL_BOOT_REPAIRED, JOURNAL_OK, E_OK, json_pack("{s:s}", "what", "trial"));
 	return 0;
 }
 
@@ -239,14 +240,15 @@ static int check_backstop(const struct session *s, const struct device *d, struc
 	bool same = !s->backstop.present || s->backstop.release == release;
 
 	if (!MUST("txn.trial-backstop", same))
-		return err_set(e, E_HEALTH, "release %" PRIu64 " is on trial, but its image says that it is "
+		return err_set(e, E_HEALTH,
+			"release %" PRIu64 " is on trial, but its image says that it is "
 			"release %" PRIu64 " (%s)",
 			release, s->backstop.release, s->config.backstop_json);
 	return 0;
 }
 
-static int run_checks(struct session *s, const struct device *d, struct health_report *report,
-	struct err *e)
+static int run_checks(
+	struct session *s, const struct device *d, struct health_report *report, struct err *e)
 {
 	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
 	struct hook_config hooks = session_hooks(s);
@@ -367,8 +369,10 @@ static void adopt_trial(struct session *s, const struct device *d)
 
 	if (t->phase != STATE_TXN_NONE && t->target == d->booted)
 		return;
-	*t = (struct state_txn){.number = t->number + 1, .phase = STATE_TXN_ACTIVATED,
-		.target = d->booted, .release = slot->release};
+	*t = (struct state_txn){.number = t->number + 1,
+		.phase = STATE_TXN_ACTIVATED,
+		.target = d->booted,
+		.release = slot->release};
 	memcpy(t->manifest, slot->manifest, HASH_SIZE);
 }
 
@@ -386,7 +390,8 @@ int txn_fail_trial(struct session *s, const struct device *d, const struct err *
 	struct err not_stored = {0};
 	/* The way back matters more than its record: go on when the disk is full. */
 	if (session_store(s, &not_stored) < 0)
-		log_line(&s->log, LOG_LEVEL_ERROR, "state-not-stored reason=\"%s\"", not_stored.text);
+		log_line(&s->log, LOG_LEVEL_ERROR, "state-not-stored reason=\"%s\"",
+			not_stored.text);
 	/* The commit point of the rollback: from here the old slot boots. */
 	if (boot_cancel(s->boot, 0, &not_stored) < 0)
 		/* The boot loader's own count of tries leads back, some boots later. */
@@ -404,15 +409,17 @@ int txn_finish_rollback(struct session *s, const struct device *d, struct err *e
 	const struct config_slot *running = config_slot_of(&s->config, d->booted);
 
 	if (!s->config.keep_failed && t->target != d->booted &&
-		slot_spoil_parts(places->parts, places->count, running->parts, running->count, e) < 0)
+		slot_spoil_parts(places->parts, places->count, running->parts, running->count, e) <
+			0)
 		log_line(&s->log, LOG_LEVEL_WARN, "failed-slot-not-spoiled reason=\"%s\"", e->text);
 	session_record(s, JOURNAL_ROLLBACK, JOURNAL_OK, t->why,
 		session_release_data(t->release, failed->epoch, t->manifest));
 	t->phase = STATE_TXN_NONE;
 	if (session_store(s, e) < 0)
 		return -1;
-	log_line(&s->log, LOG_LEVEL_WARN, "rolled-back release=%" PRIu64 " slot=%c code=%s reason=\"%s\"",
-		t->release, d->booted, err_name(t->why), t->why_text);
+	log_line(&s->log, LOG_LEVEL_WARN,
+		"rolled-back release=%" PRIu64 " slot=%c code=%s reason=\"%s\"", t->release,
+		d->booted, err_name(t->why), t->why_text);
 	run_after(s, HOOK_ROLLED_BACK, failed);
 	return 0;
 }

@@ -28,7 +28,8 @@ static int count_attempt(struct session *s, const struct plan *p, bool by_hand, 
 	}
 	if (!by_hand && st->attempts >= s->config.install_attempts)
 		return err_set(e, E_FAILED,
-			"release %" PRIu64 " was begun %u times without success; `pawl install` or a "
+			"release %" PRIu64
+			" was begun %u times without success; `pawl install` or a "
 			"higher release goes on",
 			p->release, (unsigned)st->attempts);
 	/* Counted before it starts, so that a crash counts too. */
@@ -73,8 +74,8 @@ int txn_abort(struct session *s, const struct err *why)
 	return -1;
 }
 
-int txn_keep_leaves(struct session *s, const struct plan_image *image, const uint8_t *leaves,
-	struct err *e)
+int txn_keep_leaves(
+	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e)
 {
 	AUTO_CLOSE int dir = -1;
 	char name[HASH_HEX_SIZE];
@@ -86,8 +87,8 @@ int txn_keep_leaves(struct session *s, const struct plan_image *image, const uin
 	return 0;
 }
 
-int txn_load_leaves(struct session *s, const struct plan_image *image, struct buf *out,
-	struct err *e)
+int txn_load_leaves(
+	struct session *s, const struct plan_image *image, struct buf *out, struct err *e)
 {
 	AUTO_CLOSE int dir = -1;
 	char name[HASH_HEX_SIZE];
@@ -100,7 +101,8 @@ int txn_load_leaves(struct session *s, const struct plan_image *image, struct bu
 	if (hash_bytes(HASH_SHA256, out->data, out->len, digest, e) < 0)
 		return -1;
 	if (!MUST("txn.kept-leaves-hash", hash_equal(digest, image->leaves.sha256)))
-		return err_set(e, E_HASH, "the kept leaves of %s are not those of the release", image->name);
+		return err_set(e, E_HASH, "the kept leaves of %s are not those of the release",
+			image->name);
 	return 0;
 }
 
@@ -125,8 +127,10 @@ static int read_object(const struct object_source *src, const struct plan_object
 		return err_wrap(e, "%s", what);
 	if (!MUST("txn.table-hash", hash_equal(digest, o->sha256)))
 		return err_set(e, E_HASH, "%s differs from its signed hash", what);
-	*out = (struct buf){.data = steal_ptr(data), .len = (size_t)o->length,
-		.cap = (size_t)o->length, .limit = (size_t)o->length};
+	*out = (struct buf){.data = steal_ptr(data),
+		.len = (size_t)o->length,
+		.cap = (size_t)o->length,
+		.limit = (size_t)o->length};
 	return 0;
 }
 
@@ -152,15 +156,15 @@ static int load_tables(const struct object_source *src, const struct plan_image 
 	*t = (struct tables){0};
 	snprintf(what, sizeof(what), "leaves of %s", image->name);
 	if (image->leaves.length != slot_leaf_count(image->size) * HASH_SIZE)
-		return err_set(e, E_META, "%s: %" PRIu64 " bytes do not fit an image of %" PRIu64, what,
-			image->leaves.length, image->size);
+		return err_set(e, E_META, "%s: %" PRIu64 " bytes do not fit an image of %" PRIu64,
+			what, image->leaves.length, image->size);
 	if (read_object(src, &image->leaves, LEAVES_MAX, what, &t->leaves, e) < 0)
 		return -1;
 	snprintf(what, sizeof(what), "pieces of %s", image->name);
 	if (read_object(src, &image->pieces, cap, what, &pieces, e) < 0)
 		return -1;
-	if (slot_pieces_parse(pieces.data, pieces.len, image->size, image->full.length, &t->pieces,
-		    e) < 0)
+	if (slot_pieces_parse(
+		    pieces.data, pieces.len, image->size, image->full.length, &t->pieces, e) < 0)
 		return err_wrap(e, "%s", what);
 	return 0;
 }
@@ -171,8 +175,8 @@ static enum slot_encoding encoding_of(enum plan_encoding c)
 }
 
 /* The part of the slot that has the image's name; policy has seen that there is one. */
-static int find_part(const struct config_slot *slot, const char *image, size_t *index,
-	struct err *e)
+static int find_part(
+	const struct config_slot *slot, const char *image, size_t *index, struct err *e)
 {
 	for (size_t i = 0; i < slot->count; i++) {
 		if (strcmp(slot->parts[i].image, image) == 0) {
@@ -280,11 +284,11 @@ int txn_write(struct session *s, const struct device *d, struct offer *o, struct
 
 	if (choose_parts(s, d, p, parts, needed, e) < 0)
 		return -1;
-	if (!MUST("txn.target-choice", d->target && d->target != d->booted &&
-			d->target != d->committed))
+	if (!MUST("txn.target-choice",
+		    d->target && d->target != d->booted && d->target != d->committed))
 		return err_set(e, E_BUSY, "there is no slot that neither runs nor is committed");
-	if (slot_open_target(parts, needed, p->image_count, running->parts, running->count, &target,
-		    e) < 0)
+	if (slot_open_target(
+		    parts, needed, p->image_count, running->parts, running->count, &target, e) < 0)
 		return -1;
 	int rc = make_target_unbootable(s, target, e);
 	if (rc == 0) {
@@ -297,9 +301,10 @@ int txn_write(struct session *s, const struct device *d, struct offer *o, struct
 	if (rc < 0)
 		return -1;
 	log_line(&s->log, LOG_LEVEL_INFO,
-		"written slot=%c release=%" PRIu64 " leaves-kept=%" PRIu64 " leaves-written=%" PRIu64
-		" bytes-fetched=%" PRIu64,
-		d->target, p->release, stats.leaves_kept, stats.leaves_written, stats.bytes_fetched);
+		"written slot=%c release=%" PRIu64 " leaves-kept=%" PRIu64
+		" leaves-written=%" PRIu64 " bytes-fetched=%" PRIu64,
+		d->target, p->release, stats.leaves_kept, stats.leaves_written,
+		stats.bytes_fetched);
 	mark_slot(s, d, p, STATE_SLOT_WRITTEN);
 	s->state.txn.phase = STATE_TXN_WRITTEN;
 	json_t *data = session_release_data(p->release, p->epoch, p->manifest);
