@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/base/file.h"
 #include "agent/base/hash.h"
@@ -36,6 +37,8 @@ struct publisher {
 	int passphrase_fd; /* --passphrase-fd N, -1 */
 	const char *keys_dir; /* --keys DIR[:DIR…], NULL = <dir>/keys */
 	bool quiet;
+	struct buf passphrases; /* what the two above gave, one a line; see keys.h */
+	bool passphrases_read;
 	int64_t now; /* SOURCE_DATE_EPOCH where set, else the clock */
 	json_t *settings; /* pawl-repo.json as it was read, NULL until publisher_open */
 };
@@ -68,6 +71,9 @@ int publisher_allot_release(
  */
 int publisher_store_object(
 	int objects_dir, const char *from_path, const uint8_t sha256[HASH_SIZE], struct err *e);
+
+/* SHA-256 and length of an open file's bytes from where it stands. E_IO. */
+int publisher_hash_file(int fd, uint8_t digest[HASH_SIZE], uint64_t *length, struct err *e);
 
 /* Highest root version in public/metadata; E_NOTFOUND when there is none. */
 int publisher_root_version(struct publisher *p, uint64_t *version, struct err *e);
@@ -103,11 +109,6 @@ extern const struct verb_option publisher_refresh_options[];
 extern const struct verb_option publisher_rotate_options[];
 extern const struct verb_option publisher_revoke_options[];
 extern const struct verb_option publisher_show_options[];
-/* Of the verbs that make releases; defined beside them in their cmd_*.c. */
-extern const struct verb_option publisher_allot_options[];
-extern const struct verb_option publisher_adopt_options[];
-extern const struct verb_option publisher_release_options[];
-extern const struct verb_option publisher_bundle_options[];
 
 /* Verbs; `ctx` is struct publisher. Each in its cmd_*.c; table in publisher/verbs.c. */
 int cmd_init(void *ctx, int argc, char **argv, struct err *e);
