@@ -7,3 +7,4 @@ LDFLAGS_boot_env_test = -Wl,--wrap=libuboot_env_store,--wrap=libuboot_open,--wra
 	-Wl,--wrap=fsync,--wrap=nanosleep,--wrap=open,--wrap=open64
 LDFLAGS_slot_target_test := -Wl,--wrap=in_use_check
 LDFLAGS_boot_restart_test = -Wl,--wrap=process_run,--wrap=sync,--wrap=reboot
+LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid
