@@ -109,6 +109,47 @@ static void verbs_are_called_as_the_contract_says(void **state)
 	end(&r);
 }
 
+/* The example that is shipped, copied from the source tree beside this file. */
+static void the_shipped_example_keeps_the_contract(void **state)
+{
+	char path[512];
+	char text[8192] = "";
+	struct boot_facts facts;
+	struct err e = {0};
+	struct rig r;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%.*s../../partitions/layouts/script-example/pawl-boot",
+		(int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__);
+	if (access(path, R_OK) < 0)
+		skip();
+	fixture_read(path, text, sizeof(text) - 1);
+	begin(&r, text);
+	assert_int_equal(boot_open(&r.f.options, &r.b, &e), -1);
+	assert_non_null(strstr(e.text, "boot is missing"));
+	snprintf(path, sizeof(path), "%s/boot", r.f.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(boot_open(&r.f.options, &r.b, &e), 0);
+	assert_int_equal(boot_self_test(r.b, &e), 0);
+	assert_int_equal(boot_set_identity(r.b, FIXTURE_ID, &e), 0);
+	assert_int_equal(boot_set_trial(r.b, 'B', 3, &e), 0);
+	assert_int_equal(boot_commit(r.b, 'B', 'A', &e), 0);
+	assert_int_equal(boot_set_trial(r.b, 'A', 1, &e), 0);
+	assert_int_equal(boot_cancel(r.b, 'A', &e), 0);
+	assert_int_equal(boot_read(r.b, &facts, &e), 0);
+	assert_int_equal(facts.committed, 'B');
+	assert_int_equal(facts.trial, 0);
+	assert_int_equal(facts.fallback, 'A');
+	assert_string_equal(facts.id_env, FIXTURE_ID);
+	snprintf(path, sizeof(path), "%s/boot/pawl-state", r.f.dir);
+	fixture_write_text(path, "committed=A;reboot\n");
+	assert_int_equal(boot_read(r.b, &facts, &e), -1);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/boot", r.f.dir);
+	rmdir(path);
+	end(&r);
+}
+
 static void answers_of_another_form_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -249,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verbs_are_called_as_the_contract_says),
+		cmocka_unit_test(the_shipped_example_keeps_the_contract),
 		cmocka_unit_test(answers_of_another_form_are_refused),
 		cmocka_unit_test(an_endless_answer_is_refused),
 		cmocka_unit_test(a_script_that_fails_says_why),
