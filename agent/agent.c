@@ -8,22 +8,22 @@
 #include "agent/base/must.h"
 #include "agent/txn.h"
 
-int agent_start(struct session *s, struct device *d, struct err *e)
+int agent_start(struct session *s, struct running *d, struct err *e)
 {
 	if (session_open_boot(s, e) < 0)
 		return -1;
-	if (device_identify(&s->config, s->boot, d, e) < 0)
+	if (running_identify(&s->config, s->boot, d, e) < 0)
 		return -1;
 	return txn_note_boot(s, d, e);
 }
 
-bool agent_waits_for_reboot(const struct session *s, const struct device *d)
+bool agent_waits_for_reboot(const struct session *s, const struct running *d)
 {
 	return s->state.txn.phase == STATE_TXN_ACTIVATED && d->facts.trial == s->state.txn.target &&
 	       !d->on_trial;
 }
 
-static int check_free(const struct session *s, const struct device *d, struct err *e)
+static int check_free(const struct session *s, const struct running *d, struct err *e)
 {
 	if (d->on_trial)
 		return err_set(e, E_BUSY,
@@ -52,7 +52,7 @@ static int run_stage(
 	return hooks_run(&hooks, stage, facts.facts, facts.count, &sink, e);
 }
 
-int agent_install(struct session *s, struct device *d, struct offer *o, struct err *e)
+int agent_install(struct session *s, struct running *d, struct offer *o, struct err *e)
 {
 	if (check_free(s, d, e) < 0)
 		return -1;
@@ -67,12 +67,12 @@ int agent_install(struct session *s, struct device *d, struct offer *o, struct e
 		return -1;
 	if (run_stage(s, o, d->target, HOOK_PRE_WRITE, e) < 0 || txn_write(s, d, o, e) < 0)
 		return txn_abort(s, e);
-	if (device_identify(&s->config, s->boot, d, e) < 0)
+	if (running_identify(&s->config, s->boot, d, e) < 0)
 		return -1;
 	return agent_continue(s, d, e);
 }
 
-int agent_continue(struct session *s, struct device *d, struct err *e)
+int agent_continue(struct session *s, struct running *d, struct err *e)
 {
 	const struct state_txn *t = &s->state.txn;
 	struct err why = {0};
@@ -89,11 +89,11 @@ int agent_continue(struct session *s, struct device *d, struct err *e)
 		return 0;
 	if (txn_activate(s, d, e) < 0)
 		return -1;
-	return device_identify(&s->config, s->boot, d, e);
+	return running_identify(&s->config, s->boot, d, e);
 }
 
 /* Health of a system that is not on trial, and what was waiting for it. */
-static int health_at_rest(struct session *s, struct device *d, struct err *e)
+static int health_at_rest(struct session *s, struct running *d, struct err *e)
 {
 	if (txn_prove(s, d, e) < 0)
 		return -1;
@@ -104,7 +104,7 @@ static int health_at_rest(struct session *s, struct device *d, struct err *e)
 	return 0;
 }
 
-int agent_health(struct session *s, struct device *d, struct err *e)
+int agent_health(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 
@@ -122,7 +122,7 @@ int agent_health(struct session *s, struct device *d, struct err *e)
 	return -1;
 }
 
-int agent_expire(struct session *s, struct device *d, struct err *e)
+int agent_expire(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 
@@ -135,7 +135,7 @@ int agent_expire(struct session *s, struct device *d, struct err *e)
 	return -1;
 }
 
-int agent_commit(struct session *s, struct device *d, struct err *e)
+int agent_commit(struct session *s, struct running *d, struct err *e)
 {
 	if (!d->on_trial && !d->fallback)
 		return err_set(
@@ -146,7 +146,7 @@ int agent_commit(struct session *s, struct device *d, struct err *e)
 }
 
 /* The other slot, by hand: whole, once committed, not under the epoch floor, not withdrawn. */
-static int check_way_back(struct session *s, const struct device *d, struct err *e)
+static int check_way_back(struct session *s, const struct running *d, struct err *e)
 {
 	const struct state_slot *slot = state_slot_of(&s->state, d->target);
 
@@ -163,7 +163,7 @@ static int check_way_back(struct session *s, const struct device *d, struct err 
 	return 0;
 }
 
-int agent_rollback(struct session *s, struct device *d, struct err *e)
+int agent_rollback(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "agent/base/err.h"
-#include "agent/device.h"
+#include "agent/running.h"
 #include "agent/offer.h"
 #include "agent/session.h"
 
@@ -23,7 +23,7 @@
  * runs, notes a new boot (journal, state), finishes or gives up what was
  * interrupted. Idempotent. E_BOOT, E_BOOTENV, E_IO.
  */
-int agent_start(struct session *s, struct device *d, struct err *e);
+int agent_start(struct session *s, struct running *d, struct err *e);
 
 /*
  * Steps 0 to 8: writes the offered release into the target slot and puts it on
@@ -31,13 +31,13 @@ int agent_start(struct session *s, struct device *d, struct err *e);
  * E_FAILED when the attempts are used up; the steps' own errors, after which the
  * running system is as before and the target cannot be booted.
  */
-int agent_install(struct session *s, struct device *d, struct offer *o, struct err *e);
+int agent_install(struct session *s, struct running *d, struct offer *o, struct err *e);
 
 /*
  * Goes on with a release that is written or on trial-to-be: activates it when it
  * was not, cancels it when it became held (E_HELD), else success.
  */
-int agent_continue(struct session *s, struct device *d, struct err *e);
+int agent_continue(struct session *s, struct running *d, struct err *e);
 
 /*
  * Step 9: reboots into the trial if policy and pre-reboot hooks allow it now.
@@ -51,13 +51,13 @@ int agent_reboot(struct session *s, bool now, bool *asked, struct err *e);
  * (E_HEALTH, after the reboot was asked for). After a fallback boot or a failed
  * trial: finishes what is left when healthy. Else only tells.
  */
-int agent_health(struct session *s, struct device *d, struct err *e);
+int agent_health(struct session *s, struct running *d, struct err *e);
 
 /* The deadline of a trial has passed: rolls back if it is not committed yet. */
-int agent_expire(struct session *s, struct device *d, struct err *e);
+int agent_expire(struct session *s, struct running *d, struct err *e);
 
 /* Step 12 by hand: a person says that the running trial is good. E_BUSY when there is none. */
-int agent_commit(struct session *s, struct device *d, struct err *e);
+int agent_commit(struct session *s, struct running *d, struct err *e);
 
 /*
  * Back to the other slot by hand. On trial: gives the trial up. Else puts the
@@ -65,7 +65,7 @@ int agent_commit(struct session *s, struct device *d, struct err *e);
  * again by itself. E_ROLLBACK under the epoch floor, E_SLOT when the other slot
  * is no whole system.
  */
-int agent_rollback(struct session *s, struct device *d, struct err *e);
+int agent_rollback(struct session *s, struct running *d, struct err *e);
 
 /*
  * On a trial in which agent_start failed (`why`: the root is not where it should
@@ -76,4 +76,4 @@ int agent_rollback(struct session *s, struct device *d, struct err *e);
 int agent_leave(struct session *s, const struct err *why, struct err *e);
 
 /* A trial is set and waits for the reboot. */
-bool agent_waits_for_reboot(const struct session *s, const struct device *d);
+bool agent_waits_for_reboot(const struct session *s, const struct running *d);

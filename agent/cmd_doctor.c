@@ -11,7 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/commands.h"
-#include "agent/device.h"
+#include "agent/running.h"
 #include "agent/trust/client.h"
 
 #define DATA_FREE_WANTED (8u * 1024 * 1024)
@@ -166,14 +166,14 @@ static void check_environment(struct doctor *d)
 
 static void check_identity(struct doctor *d)
 {
-	struct device dev = {0};
+	struct running dev = {0};
 	struct err e = {0};
 
 	if (!d->s->boot) {
 		say(d, UNKNOWN, "the boot environment cannot be read");
 		return;
 	}
-	if (device_identify(&d->s->config, d->s->boot, &dev, &e) < 0) {
+	if (running_identify(&d->s->config, d->s->boot, &dev, &e) < 0) {
 		say_error(d, &e);
 		return;
 	}

@@ -16,7 +16,7 @@ const struct verb_option install_options[] = {
 static int install(struct session *s, const char *place, const char *const *values, struct err *e)
 {
 	struct offer_request r = {.by_hand = true, .retry_failed = values[INSTALL_RETRY] != NULL};
-	struct device d;
+	struct running d;
 	struct offer o;
 	bool asked = false;
 

@@ -48,7 +48,7 @@ int cmd_poll(void *ctx, int argc, char **argv, struct err *e)
 {
 	const char *values[POLL_COUNT];
 	struct session s;
-	struct device d;
+	struct running d;
 	int rest = 0;
 
 	if (verb_read_options(poll_options, argc, argv, values, &rest, e) < 0 ||
@@ -109,7 +109,7 @@ int cmd_check(void *ctx, int argc, char **argv, struct err *e)
 {
 	struct polling_request r = {.ignore_backoff = true};
 	struct session s;
-	struct device d;
+	struct running d;
 	struct offer o = {0};
 	int rest = 0;
 

@@ -10,7 +10,7 @@
 #include "agent/base/file.h"
 #include "agent/base/hex.h"
 #include "agent/commands.h"
-#include "agent/device.h"
+#include "agent/running.h"
 #ifdef CONFIG_BOOT_SIM
 #include "partitions/boot/sim.h"
 #endif
@@ -101,7 +101,7 @@ static const char *slot_root(void *ctx, char name)
 {
 	const struct config_slot *slot = config_slot_of(ctx, name);
 
-	return slot->parts[device_root_part(slot)].path;
+	return slot->parts[running_root_part(slot)].path;
 }
 
 int cmd_sim_boot(void *ctx, int argc, char **argv, struct err *e)

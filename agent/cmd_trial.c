@@ -21,14 +21,14 @@ const struct verb_option reboot_options[] = {
 };
 
 /* One verb on an opened session whose boot was noted. */
-typedef int trial_step(struct session *s, struct device *d, struct err *e);
+typedef int trial_step(struct session *s, struct running *d, struct err *e);
 
 static int run(
 	void *ctx, unsigned lock_seconds, enum journal_actor actor, trial_step *step, struct err *e)
 {
 	struct session_options o = *(const struct session_options *)ctx;
 	struct session s;
-	struct device d;
+	struct running d;
 
 	o.lock_seconds = lock_seconds;
 	int rc = session_open(&o, SESSION_WRITE, &s, e);
@@ -50,7 +50,7 @@ static int take_none(int argc, char **argv, struct err *e)
 	return command_no_words(rest, argv, e);
 }
 
-static int tell_boot(struct session *s, struct device *d, struct err *e)
+static int tell_boot(struct session *s, struct running *d, struct err *e)
 {
 	(void)e;
 	printf("slot %c runs%s%s\n", d->booted, d->on_trial ? " on trial" : "",
@@ -74,7 +74,7 @@ static int run_health(void *ctx, trial_step *step, struct err *e)
 {
 	struct session_options o = *(const struct session_options *)ctx;
 	struct session s;
-	struct device d;
+	struct running d;
 	struct err why = {0};
 
 	o.lock_seconds = HEALTH_LOCK_SECONDS;
@@ -107,7 +107,7 @@ int cmd_commit(void *ctx, int argc, char **argv, struct err *e)
 	return run(ctx, BOOT_LOCK_SECONDS, JOURNAL_USER, agent_commit, e);
 }
 
-static int rollback(struct session *s, struct device *d, struct err *e)
+static int rollback(struct session *s, struct running *d, struct err *e)
 {
 	bool was_trial = d->on_trial;
 	bool asked = false;
@@ -124,7 +124,7 @@ int cmd_rollback(void *ctx, int argc, char **argv, struct err *e)
 	return run(ctx, BOOT_LOCK_SECONDS, JOURNAL_USER, rollback, e);
 }
 
-static int reboot_now(struct session *s, struct device *d, struct err *e)
+static int reboot_now(struct session *s, struct running *d, struct err *e)
 {
 	bool asked = false;
 
@@ -133,7 +133,7 @@ static int reboot_now(struct session *s, struct device *d, struct err *e)
 	return agent_reboot(s, true, &asked, e);
 }
 
-static int reboot_if_due(struct session *s, struct device *d, struct err *e)
+static int reboot_if_due(struct session *s, struct running *d, struct err *e)
 {
 	bool asked = false;
 

@@ -12,8 +12,8 @@
 #include "partitions/slot/slot.h"
 
 #define CONFIG_PATH_SIZE 512
-#define CONFIG_URLS_MAX	 8
-#define CONFIG_FILE_MAX	 (64 * 1024)
+#define CONFIG_URLS_MAX  8
+#define CONFIG_FILE_MAX  (64 * 1024)
 
 enum config_reboot { CONFIG_REBOOT_NOW, CONFIG_REBOOT_WINDOW, CONFIG_REBOOT_NEVER };
 
@@ -41,13 +41,13 @@ struct config {
 	char token_file[CONFIG_PATH_SIZE];
 	char proxy[CONFIG_PATH_SIZE];
 	bool allow_http;
-	uint64_t rate_limit;		/* bytes per second, 0 = none */
-	unsigned connect_timeout;	/* seconds */
+	uint64_t rate_limit; /* bytes per second, 0 = none */
+	unsigned connect_timeout; /* seconds */
 	unsigned low_speed_bytes;
 	unsigned low_speed_seconds;
 	unsigned metadata_deadline;
 	uint64_t object_deadline;
-	uint64_t backoff_base;		/* seconds */
+	uint64_t backoff_base; /* seconds */
 	uint64_t backoff_cap;
 	bool offline_expiry_refuse;
 
@@ -75,11 +75,11 @@ struct config {
 	bool keep_failed;
 
 	/* [paths] */
-	char data_dir[CONFIG_PATH_SIZE];     /* /var/lib/pawl */
-	char root_json[CONFIG_PATH_SIZE];    /* /usr/share/pawl/root.json */
-	char backstop_json[CONFIG_PATH_SIZE];/* /usr/share/pawl/backstop.json */
-	char hooks_image[CONFIG_PATH_SIZE];  /* /usr/lib/pawl/hooks */
-	char hooks_local[CONFIG_PATH_SIZE];  /* /etc/pawl/hooks */
+	char data_dir[CONFIG_PATH_SIZE]; /* /var/lib/pawl */
+	char root_json[CONFIG_PATH_SIZE]; /* /usr/share/pawl/root.json */
+	char backstop_json[CONFIG_PATH_SIZE]; /* /usr/share/pawl/backstop.json */
+	char hooks_image[CONFIG_PATH_SIZE]; /* /usr/lib/pawl/hooks */
+	char hooks_local[CONFIG_PATH_SIZE]; /* /etc/pawl/hooks */
 
 	/* [slot A], [slot B]: IMAGE = DEVICE */
 	struct config_slot slots[2];
@@ -89,7 +89,7 @@ struct config {
 struct config_key {
 	const char *section;
 	const char *key;
-	const char *value;    /* form of the value: "yes|no", "SECONDS", "PATH" … */
+	const char *value; /* form of the value: "yes|no", "SECONDS", "PATH" … */
 	const char *standard; /* default as text, "" = none, NULL = must be given */
 	const char *doc;
 };

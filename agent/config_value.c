@@ -157,12 +157,11 @@ static int check_url(const char *url, struct err *e)
 
 static int add_url(struct config *c, const char *url, size_t len, struct err *e)
 {
-	char *out = c->urls[c->url_count];
-
-	if (c->url_count == CONFIG_URLS_MAX)
+	if (c->url_count >= CONFIG_URLS_MAX)
 		return err_set(e, E_CONFIG, "more than %d URLs", CONFIG_URLS_MAX);
 	if (len >= CONFIG_PATH_SIZE)
 		return err_set(e, E_CONFIG, "URL of more than %d bytes", CONFIG_PATH_SIZE - 1);
+	char *out = c->urls[c->url_count];
 	memcpy(out, url, len);
 	out[len] = 0;
 	if (check_url(out, e) < 0)

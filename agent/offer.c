@@ -102,7 +102,7 @@ static int keep_facts(struct session *s, const struct trust *t, struct err *e)
 }
 
 /* Sizes of the target's places; a place that cannot be read now is judged when it is opened. */
-static size_t parts_of(const struct session *s, const struct device *d, struct policy_part *parts)
+static size_t parts_of(const struct session *s, const struct running *d, struct policy_part *parts)
 {
 	/* Without a target (on trial) sizes are those of the other slot all the same. */
 	const struct config_slot *slot = config_slot_of(&s->config, config_other_slot(d->booted));
@@ -127,7 +127,7 @@ static uint64_t running_release(const struct session *s, char booted)
 	return s->backstop.release;
 }
 
-static int judge(struct session *s, const struct device *d, const struct offer_request *r,
+static int judge(struct session *s, const struct running *d, const struct offer_request *r,
 	const struct offer_carrier *c, struct offer *o, struct err *e)
 {
 	struct policy_part parts[SLOT_PARTS_MAX];
@@ -194,7 +194,7 @@ static int read_manifest(const struct fetcher *targets, const char *path,
 	return 0;
 }
 
-int offer_take(struct session *s, const struct device *d, const struct offer_request *r,
+int offer_take(struct session *s, const struct running *d, const struct offer_request *r,
 	const struct offer_carrier *c, struct offer *o, struct err *e)
 {
 	struct trust_target target;

@@ -9,7 +9,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/fetcher.h"
-#include "agent/device.h"
+#include "agent/running.h"
 #include "agent/plan/manifest.h"
 #include "agent/plan/policy.h"
 #include "agent/session.h"
@@ -44,7 +44,7 @@ struct offer {
  * product and channel. Trust's, policy's and network's errors; *retry_after is
  * what a server asked for (0 = nothing).
  */
-int offer_from_repository(struct session *s, const struct device *d, const struct offer_request *r,
+int offer_from_repository(struct session *s, const struct running *d, const struct offer_request *r,
 	struct offer *out, uint64_t *retry_after, struct err *e);
 
 /*
@@ -52,7 +52,7 @@ int offer_from_repository(struct session *s, const struct device *d, const struc
  * device) or a http(s) URL (all expiries hold, and it may not be older than what
  * is stored).
  */
-int offer_from_bundle(struct session *s, const struct device *d, const char *place,
+int offer_from_bundle(struct session *s, const struct running *d, const char *place,
 	const struct offer_request *r, struct offer *out, struct err *e);
 
 void offer_close(struct offer *o);

@@ -25,7 +25,7 @@ static int check_not_older(const struct trust *t, const struct offer_stored *sto
 	return 0;
 }
 
-static int judge_bundle(struct session *s, const struct device *d, const struct offer_request *r,
+static int judge_bundle(struct session *s, const struct running *d, const struct offer_request *r,
 	int store, bool local, struct offer *o, struct err *e)
 {
 	AUTO_BUF struct buf image_root = buf_make(TRUST_ROOT_MAX);
@@ -87,7 +87,7 @@ static int open_bundle(struct session *s, const char *place, struct offer *o, st
 #endif
 }
 
-int offer_from_bundle(struct session *s, const struct device *d, const char *place,
+int offer_from_bundle(struct session *s, const struct running *d, const char *place,
 	const struct offer_request *r, struct offer *out, struct err *e)
 {
 	AUTO_CLOSE int store = -1;

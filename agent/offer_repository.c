@@ -75,7 +75,7 @@ static int refresh(struct session *s, struct http *h, const struct trust_options
 	return trust_refresh(*out, metadata, e);
 }
 
-static int try_mirror(struct session *s, const struct device *d, const struct offer_request *r,
+static int try_mirror(struct session *s, const struct running *d, const struct offer_request *r,
 	const struct buf *root, int store, const char *url, struct offer *o, struct err *e)
 {
 	char path[TRUST_TARGET_PATH_MAX];
@@ -120,7 +120,7 @@ static bool is_verdict(enum err_code c)
 	return c == E_POLICY || c == E_COMPAT || c == E_HELD || c == E_FAILED;
 }
 
-int offer_from_repository(struct session *s, const struct device *d, const struct offer_request *r,
+int offer_from_repository(struct session *s, const struct running *d, const struct offer_request *r,
 	struct offer *out, uint64_t *retry_after, struct err *e)
 {
 	struct http_options ho = offer_http_options(s);
@@ -157,7 +157,7 @@ int offer_from_repository(struct session *s, const struct device *d, const struc
 	return -1;
 }
 #else
-int offer_from_repository(struct session *s, const struct device *d, const struct offer_request *r,
+int offer_from_repository(struct session *s, const struct running *d, const struct offer_request *r,
 	struct offer *out, uint64_t *retry_after, struct err *e)
 {
 	(void)d;

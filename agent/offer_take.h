@@ -36,7 +36,7 @@ struct offer_carrier {
 };
 
 /* Target, manifest, policy: the same for every carrier. Fills manifest and answer of `o`. */
-int offer_take(struct session *s, const struct device *d, const struct offer_request *r,
+int offer_take(struct session *s, const struct running *d, const struct offer_request *r,
 	const struct offer_carrier *c, struct offer *o, struct err *e);
 
 /* Options of HTTP from the configuration. */

@@ -101,7 +101,7 @@ static bool is_verdict(enum err_code c)
 	return is_about_release(c) || c == E_HELD;
 }
 
-static int check_from(struct session *s, const struct device *d, const struct polling_request *r,
+static int check_from(struct session *s, const struct running *d, const struct polling_request *r,
 	size_t mirror, struct offer *out, struct err *e)
 {
 	uint64_t retry_after = 0;
@@ -122,7 +122,7 @@ static int check_from(struct session *s, const struct device *d, const struct po
 	return rc;
 }
 
-int polling_check(struct session *s, const struct device *d, const struct polling_request *r,
+int polling_check(struct session *s, const struct running *d, const struct polling_request *r,
 	struct offer *out, struct err *e)
 {
 	return check_from(s, d, r, 0, out, e);
@@ -145,7 +145,7 @@ static bool is_mirrors_fault(enum err_code c)
 	       c == E_TLS || c == E_META;
 }
 
-static int install_or_continue(struct session *s, struct device *d, struct offer *o, struct err *e)
+static int install_or_continue(struct session *s, struct running *d, struct offer *o, struct err *e)
 {
 	if (o->answer.verdict == POLICY_INSTALL && offer_is_newer(s, o))
 		return agent_install(s, d, o, e);
@@ -160,7 +160,7 @@ static int install_or_continue(struct session *s, struct device *d, struct offer
 
 /* Mirror after mirror until one gives a release that can be written whole. */
 static int take_offer(
-	struct session *s, struct device *d, const struct polling_request *r, struct err *e)
+	struct session *s, struct running *d, const struct polling_request *r, struct err *e)
 {
 	size_t mirror = 0;
 
@@ -185,7 +185,7 @@ static int take_offer(
 	}
 }
 
-static int reboot_if_waiting(struct session *s, const struct device *d, struct err *e)
+static int reboot_if_waiting(struct session *s, const struct running *d, struct err *e)
 {
 	bool asked = false;
 
@@ -209,7 +209,8 @@ static bool must_wait(const struct session *s)
 	return true;
 }
 
-int polling_run(struct session *s, struct device *d, const struct polling_request *r, struct err *e)
+int polling_run(
+	struct session *s, struct running *d, const struct polling_request *r, struct err *e)
 {
 	if (d->on_trial) {
 		log_line(&s->log, LOG_LEVEL_INFO, "on-trial slot=%c: no offer is taken", d->booted);

@@ -16,7 +16,7 @@ struct polling_request {
  * Asks the repository and judges the offer, without installing (verb check). The
  * outcome is recorded and kept for status. *out is the caller's (offer_close).
  */
-int polling_check(struct session *s, const struct device *d, const struct polling_request *r,
+int polling_check(struct session *s, const struct running *d, const struct polling_request *r,
 	struct offer *out, struct err *e);
 
 /*
@@ -25,7 +25,7 @@ int polling_check(struct session *s, const struct device *d, const struct pollin
  * Success when there is nothing to do.
  */
 int polling_run(
-	struct session *s, struct device *d, const struct polling_request *r, struct err *e);
+	struct session *s, struct running *d, const struct polling_request *r, struct err *e);
 
 /* Records a refusal of metadata, release or bundle under the event that fits its code. */
 void polling_record_refusal(struct session *s, const struct offer *o, enum err_code rc);

@@ -14,13 +14,13 @@
 
 #define STATE_FAILED_MAX  32 /* oldest are dropped */
 #define STATE_REVOKED_MAX 256
-#define STATE_FILE_MAX	  (128 * 1024)
+#define STATE_FILE_MAX    (128 * 1024)
 
 /* What is known of a slot's content. Only COMMITTED was ever proved healthy. */
 enum state_slot_status {
-	STATE_SLOT_UNKNOWN,   /* factory, or state was lost */
-	STATE_SLOT_WRITING,   /* do not boot, do not trust */
-	STATE_SLOT_WRITTEN,   /* whole and read back, not yet proved */
+	STATE_SLOT_UNKNOWN, /* factory, or state was lost */
+	STATE_SLOT_WRITING, /* do not boot, do not trust */
+	STATE_SLOT_WRITTEN, /* whole and read back, not yet proved */
 	STATE_SLOT_COMMITTED,
 	STATE_SLOT_FAILED,
 };
@@ -38,16 +38,16 @@ struct state_slot {
 
 enum state_txn_phase {
 	STATE_TXN_NONE,
-	STATE_TXN_WRITING,   /* the target is being written */
-	STATE_TXN_WRITTEN,   /* whole, not activated */
+	STATE_TXN_WRITING, /* the target is being written */
+	STATE_TXN_WRITTEN, /* whole, not activated */
 	STATE_TXN_ACTIVATED, /* set-trial was or may have been done */
-	STATE_TXN_FAILED,    /* health refused it; the way back is under way */
+	STATE_TXN_FAILED, /* health refused it; the way back is under way */
 };
 
 struct state_txn {
 	uint64_t number; /* rises with every transaction */
 	enum state_txn_phase phase;
-	char target;	 /* slot */
+	char target; /* slot */
 	uint64_t release;
 	uint8_t manifest[HASH_SIZE];
 	enum err_code why; /* FAILED: the reason */
@@ -102,8 +102,8 @@ struct state {
 	uint64_t journal_seq;
 	uint8_t journal_head[HASH_SIZE];
 	uint64_t boot_counter;
-	char boot_id[40];     /* kernel's boot id of the boot that was counted last */
-	char boot_slot;	      /* what that boot was */
+	char boot_id[40]; /* kernel's boot id of the boot that was counted last */
+	char boot_slot; /* what that boot was */
 	bool boot_trial;
 	bool provisioned;
 };
@@ -136,7 +136,8 @@ int state_store(int dir, const struct state *s, struct err *e);
 struct state_slot *state_slot_of(struct state *s, char slot);
 
 /* Failed releases: lookup by manifest hash (NULL = none), remembering (oldest goes). */
-const struct state_failed *state_find_failed(const struct state *s, const uint8_t manifest[HASH_SIZE]);
+const struct state_failed *state_find_failed(
+	const struct state *s, const uint8_t manifest[HASH_SIZE]);
 void state_add_failed(struct state *s, const struct state_failed *f);
 void state_forget_failed(struct state *s, const uint8_t manifest[HASH_SIZE]);
 

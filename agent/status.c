@@ -10,7 +10,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/base/json.h"
-#include "agent/device.h"
+#include "agent/running.h"
 #include "agent/trust/client.h"
 
 static json_t *time_or_null(int64_t t)
@@ -77,12 +77,12 @@ static json_t *txn_object(const struct session *s)
 /* Boot loader's facts; a problem is told, not returned. */
 static void add_boot(struct session *s, json_t *out)
 {
-	struct device d = {0};
+	struct running d = {0};
 	struct err e = {0};
 	char slot[2] = {0};
 	char committed[2] = {0};
 
-	if (session_open_boot(s, &e) < 0 || device_identify(&s->config, s->boot, &d, &e) < 0) {
+	if (session_open_boot(s, &e) < 0 || running_identify(&s->config, s->boot, &d, &e) < 0) {
 		json_object_set_new(out, "problem",
 			json_pack("{s:s,s:s}", "code", err_name(e.code), "why", e.text));
 		return;

@@ -55,7 +55,7 @@ static int run_pre_activate(struct session *s, struct err *e)
 	return rc;
 }
 
-int txn_activate(struct session *s, const struct device *d, struct err *e)
+int txn_activate(struct session *s, const struct running *d, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	const struct state_slot *slot = state_slot_of(&s->state, t->target);
@@ -87,7 +87,7 @@ int txn_activate(struct session *s, const struct device *d, struct err *e)
 	return 0;
 }
 
-int txn_cancel(struct session *s, const struct device *d, const struct err *why, struct err *e)
+int txn_cancel(struct session *s, const struct running *d, const struct err *why, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	struct state_slot *slot = state_slot_of(&s->state, t->target);
@@ -106,7 +106,7 @@ int txn_cancel(struct session *s, const struct device *d, const struct err *why,
 	return session_store(s, e);
 }
 
-int txn_go_back(struct session *s, const struct device *d, struct err *e)
+int txn_go_back(struct session *s, const struct running *d, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	const struct state_slot *from = state_slot_of(&s->state, d->booted);

@@ -14,7 +14,7 @@
 
 /* --- Step 10: what the boot loader did ------------------------------------- */
 
-static void record_boot(struct session *s, const struct device *d)
+static void record_boot(struct session *s, const struct running *d)
 {
 	char slot[2] = {d->booted, 0};
 	char committed[2] = {d->committed, 0};
@@ -34,7 +34,7 @@ static void record_boot(struct session *s, const struct device *d)
  * state was lost), or what somebody flashed past the agent: the image's own word
  * counts. Not on trial: there health compares it instead.
  */
-static void adopt_running_slot(struct session *s, const struct device *d)
+static void adopt_running_slot(struct session *s, const struct running *d)
 {
 	struct state_slot *slot = state_slot_of(&s->state, d->booted);
 	bool other_image = s->backstop.present && slot->release != s->backstop.release;
@@ -51,7 +51,7 @@ static void adopt_running_slot(struct session *s, const struct device *d)
 	snprintf(slot->version, sizeof(slot->version), "factory");
 }
 
-static int note_new_boot(struct session *s, const struct device *d, struct err *e)
+static int note_new_boot(struct session *s, const struct running *d, struct err *e)
 {
 	s->state.boot_counter++;
 	snprintf(s->state.boot_id, sizeof(s->state.boot_id), "%s", s->boot_id);
@@ -80,7 +80,7 @@ static void remember_failed(struct session *s, enum err_code code, const char *w
 }
 
 /* The trial did not come up: the boot loader is back in the committed slot. */
-static int note_lost_trial(struct session *s, struct device *d, struct err *e)
+static int note_lost_trial(struct session *s, struct running *d, struct err *e)
 {
 	const struct state_txn *t = &s->state.txn;
 	char why[120];
@@ -114,10 +114,10 @@ static void record_interrupted(struct session *s, const char *phase)
 		s->state.txn.release);
 }
 
-static int raise_floors(struct session *s, const struct device *d, struct err *e);
+static int raise_floors(struct session *s, const struct running *d, struct err *e);
 
 /* The environment was committed, the state does not know it yet: the cut fell between them. */
-static int finish_commit(struct session *s, const struct device *d, struct err *e)
+static int finish_commit(struct session *s, const struct running *d, struct err *e)
 {
 	record_interrupted(s, "commit");
 	return raise_floors(s, d, e);
@@ -140,7 +140,7 @@ static int note_activated(struct session *s, struct err *e)
 }
 
 /* A trial in the environment that no transaction explains (state was lost): it has had its boot. */
-static int drop_stray_trial(struct session *s, struct device *d, struct err *e)
+static int drop_stray_trial(struct session *s, struct running *d, struct err *e)
 {
 	if (boot_cancel(s->boot, d->facts.fallback, e) < 0)
 		return -1;
@@ -152,7 +152,7 @@ static int drop_stray_trial(struct session *s, struct device *d, struct err *e)
 }
 
 /* ACTIVATED, booted is the committed slot. */
-static int note_activated_boot(struct session *s, struct device *d, bool new_boot, struct err *e)
+static int note_activated_boot(struct session *s, struct running *d, bool new_boot, struct err *e)
 {
 	const struct state_txn *t = &s->state.txn;
 
@@ -167,7 +167,7 @@ static int note_activated_boot(struct session *s, struct device *d, bool new_boo
 	return 0;
 }
 
-int txn_note_boot(struct session *s, struct device *d, struct err *e)
+int txn_note_boot(struct session *s, struct running *d, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	bool new_boot = s->new_boot;
@@ -211,7 +211,7 @@ static bool is_read_only_format(enum plan_format f)
  * leaves are hashed once more now. A slot that is mounted read-write changes by
  * itself, so only read-only images are judged.
  */
-static int check_leaves_again(struct session *s, const struct device *d, struct err *e)
+static int check_leaves_again(struct session *s, const struct running *d, struct err *e)
 {
 	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
 	const struct config_slot *places = config_slot_of(&s->config, d->booted);
@@ -234,7 +234,7 @@ static int check_leaves_again(struct session *s, const struct device *d, struct 
 }
 
 /* The image says which release it is: another one's backstop means that the wrong image runs. */
-static int check_backstop(const struct session *s, const struct device *d, struct err *e)
+static int check_backstop(const struct session *s, const struct running *d, struct err *e)
 {
 	uint64_t release = s->state.slots[d->booted - 'A'].release;
 	bool same = !s->backstop.present || s->backstop.release == release;
@@ -248,7 +248,7 @@ static int check_backstop(const struct session *s, const struct device *d, struc
 }
 
 static int run_checks(
-	struct session *s, const struct device *d, struct health_report *report, struct err *e)
+	struct session *s, const struct running *d, struct health_report *report, struct err *e)
 {
 	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
 	struct hook_config hooks = session_hooks(s);
@@ -272,7 +272,7 @@ static int run_checks(
 	return rc;
 }
 
-int txn_prove(struct session *s, const struct device *d, struct err *e)
+int txn_prove(struct session *s, const struct running *d, struct err *e)
 {
 	struct health_report report = {0};
 
@@ -290,7 +290,7 @@ int txn_prove(struct session *s, const struct device *d, struct err *e)
 
 /* --- Steps 12 and 13: commit -------------------------------------------------------- */
 
-static int raise_floors(struct session *s, const struct device *d, struct err *e)
+static int raise_floors(struct session *s, const struct running *d, struct err *e)
 {
 	struct state_slot *slot = state_slot_of(&s->state, d->booted);
 
@@ -331,14 +331,14 @@ static void run_after(struct session *s, enum hook_stage stage, const struct sta
 }
 
 /* The other slot may stand in when the committed one cannot be loaded: only a proved one. */
-static char fallback_of(struct session *s, const struct device *d)
+static char fallback_of(struct session *s, const struct running *d)
 {
 	char other = config_other_slot(d->booted);
 
 	return state_slot_of(&s->state, other)->status == STATE_SLOT_COMMITTED ? other : 0;
 }
 
-int txn_commit(struct session *s, struct device *d, struct err *e)
+int txn_commit(struct session *s, struct running *d, struct err *e)
 {
 	struct state_slot *slot = state_slot_of(&s->state, d->booted);
 
@@ -362,7 +362,7 @@ int txn_commit(struct session *s, struct device *d, struct err *e)
 /* --- Or back ------------------------------------------------------------------------ */
 
 /* A trial that the state knows nothing of (state was lost): enough to remember and cancel it. */
-static void adopt_trial(struct session *s, const struct device *d)
+static void adopt_trial(struct session *s, const struct running *d)
 {
 	struct state_txn *t = &s->state.txn;
 	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
@@ -376,7 +376,7 @@ static void adopt_trial(struct session *s, const struct device *d)
 	memcpy(t->manifest, slot->manifest, HASH_SIZE);
 }
 
-int txn_fail_trial(struct session *s, const struct device *d, const struct err *why, struct err *e)
+int txn_fail_trial(struct session *s, const struct running *d, const struct err *why, struct err *e)
 {
 	adopt_trial(s, d);
 	const struct state_txn *t = &s->state.txn;
@@ -401,7 +401,7 @@ int txn_fail_trial(struct session *s, const struct device *d, const struct err *
 	return boot_reboot(s->boot, e);
 }
 
-int txn_finish_rollback(struct session *s, const struct device *d, struct err *e)
+int txn_finish_rollback(struct session *s, const struct running *d, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	struct state_slot *failed = state_slot_of(&s->state, t->target);

@@ -37,7 +37,7 @@ static int count_attempt(struct session *s, const struct plan *p, bool by_hand, 
 	return 0;
 }
 
-int txn_begin(struct session *s, const struct device *d, const struct offer *o, struct err *e)
+int txn_begin(struct session *s, const struct running *d, const struct offer *o, struct err *e)
 {
 	const struct plan *p = &o->manifest->plan;
 	struct state_txn *t = &s->state.txn;
@@ -215,7 +215,7 @@ static int write_image(struct session *s, struct slot_target *target, size_t ind
 }
 
 /* Parts in the order of the release's images, and the bytes that each must hold. */
-static int choose_parts(const struct session *s, const struct device *d, const struct plan *p,
+static int choose_parts(const struct session *s, const struct running *d, const struct plan *p,
 	struct slot_part *parts, uint64_t *needed, struct err *e)
 {
 	const struct config_slot *slot = config_slot_of(&s->config, d->target);
@@ -238,7 +238,7 @@ static int make_target_unbootable(struct session *s, struct slot_target *target,
 	return slot_spoil(target, e);
 }
 
-static void mark_slot(struct session *s, const struct device *d, const struct plan *p,
+static void mark_slot(struct session *s, const struct running *d, const struct plan *p,
 	enum state_slot_status status)
 {
 	struct state_slot *slot = state_slot_of(&s->state, d->target);
@@ -273,7 +273,7 @@ static int write_images(struct session *s, struct slot_target *target, struct of
 	return rc;
 }
 
-int txn_write(struct session *s, const struct device *d, struct offer *o, struct err *e)
+int txn_write(struct session *s, const struct running *d, struct offer *o, struct err *e)
 {
 	const struct plan *p = &o->manifest->plan;
 	const struct config_slot *running = config_slot_of(&s->config, d->booted);

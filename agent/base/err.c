@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Here they are defined, not called (see err.h). */
+#undef err_set
+#undef err_sys
+#undef err_wrap
+
 struct err_row {
 	const char *name;
 	int exit;

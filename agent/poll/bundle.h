@@ -1,43 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bundle (.pawl): an uncompressed ustar with the part of a repository that
- * one release needs. Read with libarchive's tar reader only, no filters.
+ * one release needs. Read with libarchive's tar reader only, no filters, and
+ * each header is compared with what a plain ustar may hold.
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "agent/base/err.h"
 #include "agent/base/fetcher.h"
 #include "agent/base/reader.h"
 
-#define BUNDLE_MEMBERS_MAX 4096
+#define BUNDLE_MEMBERS_MAX  4096
+#define BUNDLE_METADATA_MAX (1024 * 1024) /* bytes of a member of metadata/ or targets/ */
 
 struct bundle; /* an open bundle and its directory; opaque */
 
 /*
- * Opens the file once (regular file or, with `device_ok`, a block device;
- * O_NOFOLLOW) and reads all headers before anything else: every member must be
- * a regular file with a known name (metadata/…, targets/…, objects/…), in the
- * order metadata, targets, objects, no duplicates, no links, no sparse or pax
- * path tricks, sizes within the file. E_BUNDLE names the member and the rule.
- * The same descriptor serves all later reads, so that a file swapped behind its
- * name is not seen.
+ * Opens the file once (a regular file, no link in the last component, never
+ * waits) and reads all headers before anything else: every member must be a
+ * regular file with a known name (docs/formats.md), metadata before targets
+ * before objects, no duplicates, no links, no sparse or pax tricks, nothing
+ * between or behind the members but zeros. E_BUNDLE names the member and the
+ * rule; E_IO, E_NOTFOUND where the file cannot be opened. The same descriptor
+ * serves all later reads, so that a file swapped behind its name is not seen.
  */
 int bundle_open(const char *path, struct bundle **out, struct err *e);
 
 /*
- * The same over any reader of `size` bytes (http_reader of a bundle's URL, size
- * from http_size). Takes the reader over and closes it, also on failure. `name`
- * is for messages.
+ * The same for `size` bytes from a reader (a bundle on a web server); `name` is
+ * for messages. The reader passes to the bundle, also when this fails.
  */
-int bundle_open_reader(struct reader *r, uint64_t size, const char *name, struct bundle **out,
-	struct err *e);
+int bundle_open_reader(
+	struct reader *from, uint64_t size, const char *name, struct bundle **out, struct err *e);
+
+/* NULL is allowed. */
 void bundle_close(struct bundle *b);
 
-/* The one <product>/releases/<release>.json that the bundle was made for. E_BUNDLE when unclear. */
+/*
+ * The TUF target that the bundle was made for: "<product>/releases/<release>.json".
+ * E_SIZE when it does not fit.
+ */
 int bundle_release_path(const struct bundle *b, char *path, size_t size, struct err *e);
 
+/*
+ * Names below metadata/ and targets/, and objects by hash; E_NOTFOUND for what
+ * is not in it, E_SIZE for an object of another length than asked. Valid while
+ * the bundle is open.
+ */
 struct fetcher bundle_metadata(struct bundle *b);
 struct fetcher bundle_targets(struct bundle *b);
 struct object_source bundle_objects(struct bundle *b);

@@ -8,7 +8,7 @@
 #include "agent/config.h"
 #include "partitions/boot/boot.h"
 
-struct device {
+struct running {
 	struct boot_facts facts;
 	char booted; /* 'A' or 'B' */
 	char committed;
@@ -22,10 +22,10 @@ struct device {
  * and the device that the root file system is on. E_BOOT or E_BOOTENV say what
  * was seen, what was expected and how to repair.
  */
-int device_identify(const struct config *c, struct boot *b, struct device *out, struct err *e);
+int running_identify(const struct config *c, struct boot *b, struct running *out, struct err *e);
 
 /* The root check alone (doctor): is the root file system on the rootfs part of `slot`? */
-int device_check_root(const struct config *c, char slot, struct err *e);
+int running_check_root(const struct config *c, char slot, struct err *e);
 
 /* Index of the part that carries the root file system ("rootfs", else the first). */
-size_t device_root_part(const struct config_slot *slot);
+size_t running_root_part(const struct config_slot *slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which slot really runs: three witnesses must agree before anything is written. */
-#include "agent/device.h"
+#include "agent/running.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define CMDLINE_MAX 4096
 #define DM_LEVELS   4 /* dm-verity over dm-crypt over a partition is three */
 
-size_t device_root_part(const struct config_slot *slot)
+size_t running_root_part(const struct config_slot *slot)
 {
 	for (size_t i = 0; i < slot->count; i++) {
 		if (strcmp(slot->parts[i].image, "rootfs") == 0)
@@ -41,7 +41,7 @@ static int check_root_word(const struct config *c, const char *part, struct err 
 		w = strtok_r(NULL, " \n", &save)) {
 		if (strncmp(w, "root=", 5) != 0)
 			continue;
-		if (MUST("device.root-word", strcmp(w + 5, part) == 0))
+		if (MUST("running.root-word", strcmp(w + 5, part) == 0))
 			return 0;
 		return err_set(e, E_BOOT,
 			"the kernel's root is %.160s, but %s names %.160s for this slot", w + 5,
@@ -109,17 +109,17 @@ static int check_root_device(const struct config *c, const char *part, struct er
 			"%s is on no block device (overlay or initramfs?): set root-mount in [boot] of %s "
 			"to where the slot's file system is mounted",
 			c->root_mount, c->file);
-	if (MUST("device.root-device", stands_on(root.st_dev, want.st_rdev)))
+	if (MUST("running.root-device", stands_on(root.st_dev, want.st_rdev)))
 		return 0;
 	return err_set(e, E_BOOT, "%s is on device %u:%u, but %s names %s (%u:%u) for this slot",
 		c->root_mount, major(root.st_dev), minor(root.st_dev), c->file, part,
 		major(want.st_rdev), minor(want.st_rdev));
 }
 
-int device_check_root(const struct config *c, char slot, struct err *e)
+int running_check_root(const struct config *c, char slot, struct err *e)
 {
 	const struct config_slot *s = config_slot_of(c, slot);
-	const char *part = s->parts[device_root_part(s)].path;
+	const char *part = s->parts[running_root_part(s)].path;
 
 	if (strcmp(c->loader, "sim") == 0)
 		return check_root_word(c, part, e);
@@ -139,7 +139,7 @@ static int check_identity(const struct boot_facts *f, struct err *e)
 			"the boot loader passed no pawl.id: reboot after `pawl provision`; if it stays so, "
 			"boot.cmd is not Pawl's or reads another environment than fw_env.config names");
 	/* Mender hub 2167: boot loader and Linux used different environments, for months. */
-	if (!MUST("device.identity", strcmp(f->id_env, f->id_booted) == 0))
+	if (!MUST("running.identity", strcmp(f->id_env, f->id_booted) == 0))
 		return err_set(e, E_BOOTENV,
 			"boot loader and Linux use different environments (pawl.id %s, pawl_id %s): correct "
 			"the offsets in fw_env.config",
@@ -152,9 +152,9 @@ static bool is_slot(char c)
 	return c == 'A' || c == 'B';
 }
 
-int device_identify(const struct config *c, struct boot *b, struct device *out, struct err *e)
+int running_identify(const struct config *c, struct boot *b, struct running *out, struct err *e)
 {
-	struct device d = {0};
+	struct running d = {0};
 
 	if (boot_read(b, &d.facts, e) < 0)
 		return -1;
@@ -168,7 +168,7 @@ int device_identify(const struct config *c, struct boot *b, struct device *out, 
 			"command line)");
 	if (!is_slot(d.committed))
 		return err_set(e, E_BOOTENV, "the boot environment names no committed slot");
-	if (device_check_root(c, d.booted, e) < 0)
+	if (running_check_root(c, d.booted, e) < 0)
 		return err_wrap(e, "slot %c runs by the boot loader's word", d.booted);
 	d.on_trial = d.facts.trial == d.booted && d.booted != d.committed;
 	d.fallback = d.booted != d.committed && !d.on_trial;
