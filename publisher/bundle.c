@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/must.h"
 #include "publisher/bundle_plan.h"
 #include "publisher/output.h"
 
@@ -111,12 +112,12 @@ static int write_member(
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, E_IO, "public/%s is not a regular file", m->name);
 	uint64_t size = (uint64_t)st.st_size;
-	if (m->checked && size != m->length)
+	if (!MUST("publisher.bundle-size", !m->checked || size == m->length))
 		return err_set(e, E_SIZE, "public/%s has %llu bytes where %llu are signed", m->name,
 			(unsigned long long)size, (unsigned long long)m->length);
 	if (write_header(w, m, size, e) < 0 || copy_content(w, fd, size, digest, e) < 0)
 		return err_wrap(e, "public/%s", m->name);
-	if (m->checked && !hash_equal(digest, m->sha256))
+	if (!MUST("publisher.bundle-hash", !m->checked || hash_equal(digest, m->sha256)))
 		return err_set(e, E_HASH,
 			"public/%s does not have the hash that is signed; restore it", m->name);
 	*length = size;

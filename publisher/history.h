@@ -17,7 +17,8 @@ int history_newest(struct publisher *p, const char *product, struct manifest **o
 /*
  * The number for a release that is made now. `wanted` 0: the number that was
  * allotted last if no release has it yet, else the next one. Another `wanted`
- * must be above the newest release: E_ROLLBACK. `newest` may be NULL.
+ * must be above the newest release: E_ROLLBACK. `newest` may be NULL. Nothing is
+ * recorded: a release that fails later does not use up its number.
  */
 int history_number(struct publisher *p, const char *product, const struct manifest *newest,
 	uint64_t wanted, uint64_t *release, struct err *e);

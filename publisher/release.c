@@ -129,6 +129,7 @@ static int stage(struct making *m, struct manifest **out, struct err *e)
 	if (staging_begin(m->publisher, m->id.product, m->id.release, &s, e) < 0 ||
 		cut_images(m, s.objects, e) < 0 ||
 		release_manifest(m->settings, &m->id, m->image, m->count, &text, &made, e) < 0 ||
+		publisher_allot_release(m->publisher, m->id.product, m->id.release, e) < 0 ||
 		staging_commit(&s, &text, e) < 0)
 		return -1;
 	*out = steal_ptr(made);

@@ -35,7 +35,8 @@ static const char *class_warning(const struct manifest *m)
 /* Article 13 (8) and (19): the end of support is to be known. */
 static const char *support_warning(const struct manifest *m)
 {
-	return m->plan.support_end ? NULL : "it does not say when support ends (--support-end)";
+	return m->plan.support_end ? NULL
+				   : "the release does not say when support ends (--support-end)";
 }
 
 /* Article 13 (9): available for ten years, or as long as support lasts. */
@@ -50,7 +51,7 @@ static const char *availability_warning(const struct manifest *m)
 /* Annex I Part II (1): a bill of materials. */
 static const char *sbom_warning(const struct manifest *m)
 {
-	return has_sbom(m) ? NULL : "it names no bill of materials (--sbom)";
+	return has_sbom(m) ? NULL : "the release names no bill of materials (--sbom)";
 }
 
 static const char *reason_warning(const struct manifest *m)
