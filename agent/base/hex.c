@@ -31,5 +31,5 @@ bool hex_decode(const char *text, uint8_t *data, size_t len)
 			return false;
 		data[i] = (uint8_t)(high << 4 | low);
 	}
-	return true;
+	return text[2 * len] == 0;
 }
