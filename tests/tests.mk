@@ -81,6 +81,33 @@ demo: deps
 demo-here: programs test-tools
 	$(Q)cd $(S) && $(TEST_ENV) sh tests/demo/demo.sh
 
+# --- Mutants: scripts/mutants.sh calls make with MUTANT_DIR for one check at a time -----------
+# mutant.o stands before the archives, so the linker takes its functions instead of theirs.
+MUTANT_DIR ?= $(O)/mutants/none
+MUTANT_FILE ?=
+with_mutant = $(if $(filter $(is_program),$(MUTANT_FILE)),$(filter-out $(O)/$(MUTANT_FILE:.c=.o),$(1)),$(1)) $(MUTANT_DIR)/mutant.o
+define mutant_unit_rule
+$(MUTANT_DIR)/$(1): $(O)/tests/unit/$(1).o $$(call archives,$$(call libs_of,$(call unit_module,$(1))))
+	$$(call link,$$@,$$< $(MUTANT_DIR)/mutant.o,$$(call libs_of,$(call unit_module,$(1))),$$(LDFLAGS_$(1)) $$(shell $$(PKG_CONFIG) --libs cmocka))
+endef
+ifneq ($(MUTANT_DIR),$(O)/mutants/none)
+$(foreach t,$(notdir $(basename $(UNIT_SOURCES))),$(eval $(call mutant_unit_rule,$(t))))
+
+$(MUTANT_DIR)/mutant.o: $(S)/$(MUTANT_FILE)
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -DMUTANT='"$(MUTANT_NAME)"' -c $< -o $@
+
+$(MUTANT_DIR)/pawl: $(call archives,$(call libs_of,agent))
+	$(call link,$@,$(call with_mutant,$(call program_objects,agent)),$(call libs_of,agent))
+
+$(MUTANT_DIR)/pawl-repo: $(call archives,$(call libs_of,publisher))
+	$(call link,$@,$(call with_mutant,$(call program_objects,publisher)),$(call libs_of,publisher))
+endif
+
+# MUTANTS="root.threshold ..." for some only. Everything must be green before.
+mutants: programs $(UNIT_PROGRAMS) test-tools
+	$(Q)cd $(S) && $(TEST_ENV) MAKE_COMMAND="$(MAKE) -f $(abspath $(firstword $(MAKEFILE_LIST))) O=$(abspath $(O))" \
+		sh scripts/mutants.sh run $(MUTANTS)
+
 # The client for the public TUF conformance suite (docs/trust.md).
 #: make tuf-client     build $(O)/tests/tuf-client; tests/tuf-client/conformance.sh runs the suite
 TUF_CLIENT_LIBS := trust poll base
@@ -88,8 +115,13 @@ $(O)/tests/tuf-client/tuf-client: $(O)/tests/tuf-client/main.o $(call archives,$
 	$(call link,$@,$<,$(TUF_CLIENT_LIBS))
 tuf-client: $(O)/tests/tuf-client/tuf-client
 
+# The driver of tests/bench/install_bench.sh.
+TEST_TOOLS += $(O)/tests/bench/slot_install
+$(O)/tests/bench/slot_install: $(O)/tests/bench/slot_install.o $(call archives,slot base)
+	$(call link,$@,$<,slot base)
+
 # Last, so that everything above could add to it.
 test-tools: $(TEST_TOOLS)
 
 .PHONY: check check-long check-here check-long-here check-unit check-cli check-hostile check-crash \
-	asan asan-here valgrind bench demo demo-here test-tools tuf-client
+	asan asan-here valgrind bench demo demo-here mutants test-tools tuf-client

@@ -67,7 +67,7 @@ struct policy_answer {
  * 0 and an answer, or -1 when the release must not be installed: E_POLICY
  * (product, channel), E_COMPAT (compatible, min_from, image names, sizes,
  * encoding), E_ROLLBACK (release, epoch), E_HELD (held, revoked), E_FAILED.
- * Order as in design 4.3. Every security check is a MUST().
+ * Order as in design 4.3. Every security check is a MUST.
  */
 int policy_judge(const struct manifest *m, const struct policy_device *d,
 	const struct policy_release *r, const struct policy_user *u, struct policy_answer *out,

@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Switches off each MUST() check of the source, one at a time, and expects a test to notice.
+# usage: mutants.sh names              lists "NAME FILE"; fails where a name is not unique
+#        mutants.sh run [NAME...]      default: all; ends with "N mutants, N killed, N survived"
+# Run by `make mutants` in the source folder, which sets MAKE_COMMAND (a make with O=), PAWL_BUILD.
+set -eu
+
+sources() {
+	git ls-files '*.c' '*.h' | grep -v -e '^tests/' -e '^agent/base/must.h$'
+}
+
+list_names() {
+	sources | xargs grep -oE 'MUST\("[^"]*"' /dev/null |
+		sed 's/^\([^:]*\):MUST("\([^"]*\)"$/\2 \1/' | sort
+}
+
+check_names() {
+	names=$(list_names)
+	printf '%s\n' "$names"
+	twice=$(printf '%s\n' "$names" | cut -d' ' -f1 | uniq -d)
+	odd=$(printf '%s\n' "$names" | cut -d' ' -f1 | grep -vE '^[a-z0-9-]+(\.[a-z0-9-]+)+$' || true)
+	# A name on a line of its own would not be seen.
+	hidden=$(sources | xargs grep -nE 'MUST\(([^"]|$)' /dev/null || true)
+	[ -z "$twice" ] || echo "not unique: $twice" >&2
+	[ -z "$hidden" ] || echo "name and MUST( on different lines: $hidden" >&2
+	[ -z "$odd" ] || echo "not area.what: $odd" >&2
+	[ -z "$twice$odd$hidden" ]
+}
+
+# The module of a source file, as the Makefile and the names of the unit tests have it.
+module_of() {
+	case $1 in
+	agent/*/*) dirname "$1" | sed 's,.*/,,' ;;
+	partitions/*/*) dirname "$1" | sed 's,.*/,,' ;;
+	hooks/*) echo hooks ;;
+	publisher/*) echo publisher ;;
+	*) echo agent ;;
+	esac
+}
+
+# Unit tests, nearest first: the module's own, those of who uses it.
+tests_near() { # MODULE
+	near=
+	for module in "$1" agent publisher; do
+		for t in tests/unit/"$module"_*_test.c; do
+			[ ! -e "$t" ] || near="$near $(basename "$t" .c)"
+		done
+	done
+	printf '%s\n' "$near" | tr ' ' '\n' | awk 'NF && !seen[$0]++'
+}
+
+# Does the test go red? A test that does not even link for this file is no witness.
+unit_kills() { # DIR TEST
+	$MAKE_COMMAND -s MUTANT_DIR="$1" "$1/$2" >"$1/log" 2>&1 || {
+		cat "$1/log"
+		exit 2
+	}
+	! timeout 120 "$1/$2" >"$1/log" 2>&1
+}
+
+script_kills() { # DIR SCRIPT
+	! PAWL=$1/pawl PAWL_REPO=$1/pawl-repo PAWL_SOURCE=$PWD PAWL_BUILD=$PAWL_BUILD \
+		timeout 600 sh "$2" >"$1/log" 2>&1
+}
+
+# Prints "killed NAME by TEST" or "SURVIVED NAME".
+run_one() { # NAME FILE
+	dir=$PAWL_BUILD/mutants/$1
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_NAME="$1" MUTANT_FILE="$2" "$dir/mutant.o"
+	for t in $(tests_near "$(module_of "$2")"); do
+		if unit_kills "$dir" "$t"; then
+			echo "killed $1 by $t"
+			rm -rf "$dir"
+			return
+		fi
+	done
+	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_FILE="$2" "$dir/pawl" "$dir/pawl-repo" >/dev/null
+	for t in tests/hostile/*.sh tests/cli/*.sh tests/crash/*.sh; do
+		case $t in */mutants.sh | */kconfig.sh | */install.sh) continue ;; esac
+		if [ -e "$t" ] && script_kills "$dir" "$t"; then
+			echo "killed $1 by $t"
+			rm -rf "$dir"
+			return
+		fi
+	done
+	echo "SURVIVED $1 in $2"
+	rm -rf "$dir"
+}
+
+run_all() { # [NAME...]
+	names=$(check_names)
+	if [ $# -gt 0 ]; then
+		wanted=$(printf '%s\n' "$@")
+		names=$(printf '%s\n' "$names" | awk -v want="$wanted" '
+			BEGIN { n = split(want, w, "\n"); for (i = 1; i <= n; i++) need[w[i]] = 1 }
+			$1 in need')
+		[ "$(printf '%s\n' "$names" | wc -l)" -eq $# ] || {
+			echo "mutants: a name is not in the source" >&2
+			exit 1
+		}
+	fi
+	results=$PAWL_BUILD/mutants.txt
+	# xargs ends with 123 when a mutant could not be built or linked.
+	printf '%s\n' "$names" | xargs -P "$(nproc)" -L 1 sh "$0" one | tee "$results"
+	total=$(printf '%s\n' "$names" | wc -l)
+	killed=$(grep -c '^killed' "$results" || true)
+	survived=$(grep -c '^SURVIVED' "$results" || true)
+	echo "$total mutants, $killed killed, $survived survived"
+	[ "$killed" -eq "$total" ]
+}
+
+case ${1:-} in
+names)
+	check_names
+	;;
+one)
+	run_one "$2" "$3"
+	;;
+run)
+	shift
+	run_all "$@"
+	;;
+*)
+	sed -n 's/^# usage: /usage: /p' "$0" >&2
+	exit 2
+	;;
+esac
