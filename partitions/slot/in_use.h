@@ -2,8 +2,8 @@
 /*
  * Is a device in use, and do two devices share bytes? Asked before a target is
  * opened for writing, because O_EXCL alone does not see a file under a loop
- * device, and gives no reason. Everything is read below `root` ("/" but in
- * tests): proc/self/mountinfo, sys/dev/block, sys/block.
+ * device, and gives no reason. `root` is put before /proc/self/mountinfo,
+ * /sys/dev/block and /sys/block ("" but in tests).
  */
 #pragma once
 

@@ -8,7 +8,7 @@
 #include "agent/base/must.h"
 #include "partitions/slot/in_use.h"
 
-#define SYSTEM_ROOT "/"
+#define SYSTEM_ROOT "" /* before "/proc" and "/sys" */
 
 int slot_part_size(const char *path, uint64_t *size, struct err *e)
 {

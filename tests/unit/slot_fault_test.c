@@ -90,8 +90,8 @@ int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, stru
 			medium.skip_reads--;
 			return 0;
 		}
-		uint8_t mask = medium.differently ? (uint8_t)(1u << medium.corrupt_reads) : 8;
-		((uint8_t *)data)[medium.corrupt - offset] ^= mask;
+		unsigned mask = medium.differently ? 1u << medium.corrupt_reads : 8;
+		((uint8_t *)data)[medium.corrupt - offset] ^= (uint8_t)mask;
 		medium.corrupt_reads--;
 	}
 	return rc;
