@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "agent/base/hex.h"
+#include "agent/base/process.h"
 
 /* Seconds by which the wall clock is wrong. */
 static long wall_offset;
@@ -401,6 +401,58 @@ static void every_event_is_in_the_documentation(void **state)
 	}
 }
 
+/* Runs the recipe of docs/journal.md, as it stands there, in the folder of the journal. */
+static struct buf run_recipe(const struct world *w)
+{
+	AUTO_BUF struct buf doc = buf_make(1 << 20);
+	struct buf out = buf_make(1 << 20);
+	struct process_result res;
+	char script[4096];
+	struct err e = {0};
+
+	world_read_source(__FILE__, "docs/journal.md", &doc);
+	const char *start = strstr(buf_text(&doc), "```sh\n");
+	assert_non_null(start);
+	const char *end = strstr(start + 6, "```");
+	snprintf(script, sizeof(script), "cd %s/journal\n%.*s", w->path, (int)(end - start - 6),
+		start + 6);
+	const char *argv[] = {"sh", "-c", script, NULL};
+	const char *env[] = {"PATH=/usr/bin:/bin", NULL};
+	struct process_request req = {
+		.path = "/bin/sh", .argv = argv, .env = env, .timeout_seconds = 60};
+	assert_int_equal(process_run(&req, &out, &out, &res, &e), 0);
+	assert_int_equal(res.exit_status, 0);
+	return out;
+}
+
+static void recipe_of_the_documentation_verifies(void **state)
+{
+	AUTO_WORLD struct world w = world_make();
+	struct journal *j = world_open(&w);
+	char last[HASH_HEX_SIZE];
+
+	(void)state;
+	if (access("/usr/bin/jq", X_OK) < 0)
+		skip();
+	for (unsigned i = 1; i <= 8; i++)
+		add(j, JOURNAL_COMMIT, i);
+	world_remember(&w, j);
+	journal_close(j);
+	assert_true(world_has(&w, M2));
+	AUTO_BUF struct buf good = run_recipe(&w);
+	assert_null(strstr(buf_text(&good), "changed"));
+	assert_null(strstr(buf_text(&good), "follow"));
+	hash_to_hex(w.config.expected_head, last);
+	assert_non_null(strstr(buf_text(&good), last));
+	AUTO_BUF struct buf b = world_read(&w, M1);
+	uint8_t *n = memmem(b.data, b.len, "\"txn\":1", 7);
+	n[6] = '9';
+	world_write(&w, M1, b.data, b.len);
+	AUTO_BUF struct buf bad = run_recipe(&w);
+	assert_non_null(strstr(buf_text(&bad), "changed: "));
+	assert_non_null(strstr(buf_text(&bad), "does not follow: "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +470,7 @@ int main(void)
 		cmocka_unit_test(second_writer_counts_and_leaves_the_first_alone),
 		cmocka_unit_test(no_journal_at_all_is_no_fault),
 		cmocka_unit_test(every_event_is_in_the_documentation),
+		cmocka_unit_test(recipe_of_the_documentation_verifies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
