@@ -61,7 +61,10 @@ int http_url_check(const char *url, bool allow_http, struct http_origin *out, st
 	if (!MUST("http.url-text", is_plain_text(url)))
 		return err_set(
 			e, E_CONFIG, "URL \"%.200s\" has characters that no URL may have", url);
-	if (curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	/* libcurl forgives "https:///host" and takes "//host" for a host alone. */
+	const char *slashes = strstr(url, "://");
+	if (!slashes || slashes[3] == '/' ||
+		curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
 		!get_part(u, CURLUPART_SCHEME, 0, o.scheme, sizeof(o.scheme)))
 		return err_set(e, E_CONFIG, "\"%.200s\" is not a URL with https:// in front", url);
 	if (!MUST("http.url-scheme", is_scheme_allowed(o.scheme, allow_http)))
