@@ -145,6 +145,27 @@ static bool is_mirrors_fault(enum err_code c)
 	       c == E_TLS || c == E_META;
 }
 
+/*
+ * On hold, withdrawn, or failed here before: no fault of this poll, and no reason
+ * for a failed unit every hour; status and check say why nothing happens.
+ */
+static bool is_known_refusal(const struct session *s, const struct err *e)
+{
+	if (e->code != E_HELD && e->code != E_FAILED)
+		return false;
+	log_line(&s->log, LOG_LEVEL_INFO, "not-taken code=%s reason=\"%s\"", err_name(e->code),
+		e->text);
+	return true;
+}
+
+/* A waiting trial that is cancelled because it is held now is done as it should be. */
+static int continue_or_cancel(struct session *s, struct running *d, struct err *e)
+{
+	if (agent_continue(s, d, e) == 0)
+		return 0;
+	return is_known_refusal(s, e) ? 0 : -1;
+}
+
 static int install_or_continue(struct session *s, struct running *d, struct offer *o, struct err *e)
 {
 	if (o->answer.verdict == POLICY_INSTALL && offer_is_newer(s, o))
@@ -155,7 +176,7 @@ static int install_or_continue(struct session *s, struct running *d, struct offe
 	else if (o->answer.verdict != POLICY_INSTALL)
 		log_line(&s->log, LOG_LEVEL_INFO, "waits release=%" PRIu64 " reason=\"%s\"",
 			o->manifest->plan.release, o->answer.why);
-	return agent_continue(s, d, e);
+	return continue_or_cancel(s, d, e);
 }
 
 /* Mirror after mirror until one gives a release that can be written whole. */
@@ -172,6 +193,8 @@ static int take_offer(
 		if (checked)
 			rc = install_or_continue(s, d, &o, e);
 		offer_close(&o);
+		if (!checked && is_known_refusal(s, e))
+			return continue_or_cancel(s, d, e);
 		if (rc == 0 || !checked || !is_mirrors_fault(e->code))
 			return rc;
 		if (mirror >= s->config.url_count) {

@@ -221,7 +221,6 @@ static const char *verdict_word(enum hook_verdict v)
 static void note_hook(void *ctx, enum hook_stage stage, const struct hook_result *r)
 {
 	struct session *s = ctx;
-	enum log_level level = r->verdict == HOOK_BAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
 	uint8_t digest[HASH_SIZE];
 	char hex[HASH_HEX_SIZE] = "";
 	struct err e = {0};
@@ -229,9 +228,6 @@ static void note_hook(void *ctx, enum hook_stage stage, const struct hook_result
 	/* A hook's name is the integrator's text: the journal gets its digest (design 9, privacy). */
 	if (hash_bytes(HASH_SHA256, r->name, strlen(r->name), digest, &e) == 0)
 		hash_to_hex(digest, hex);
-	log_line(&s->log, level, "hook stage=%s name=%s verdict=%s exit=%d ms=%" PRIu64 "%s%s%s",
-		hook_stage_folder(stage), r->name, verdict_word(r->verdict), r->exit_status, r->ms,
-		r->output[0] ? " output=\"" : "", r->output, r->output[0] ? "\"" : "");
 	session_record(s, JOURNAL_HOOK, r->verdict == HOOK_BAD ? JOURNAL_FAIL : JOURNAL_OK,
 		r->verdict == HOOK_BAD     ? E_HOOK
 		: r->verdict == HOOK_LATER ? E_LATER

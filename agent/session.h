@@ -50,6 +50,7 @@ struct session {
 	bool clock_synchronised;
 	bool new_boot; /* the kernel's boot id is not the one that state knows */
 	char boot_id[40];
+	bool baseline_fresh; /* the health baseline was taken in this very run */
 };
 
 /* Opens all but the boot loader. E_CONFIG, E_BUSY, E_STATE, E_IO. */
@@ -89,5 +90,5 @@ struct session_facts {
 void session_make_facts(const struct session *s, uint64_t release, const char *version, char target,
 	struct session_facts *out);
 
-/* Sink that puts each verdict into journal and log; ctx is the session. */
+/* Sink that puts each verdict into the journal (hooks log themselves); ctx is the session. */
 struct hook_sink session_hook_sink(struct session *s);

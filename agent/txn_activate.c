@@ -34,6 +34,7 @@ static void take_baseline(struct session *s)
 		s->state.baseline = (struct health_baseline){0};
 	}
 	s->state.baseline_slot = s->state.boot_slot;
+	s->baseline_fresh = true;
 }
 
 /* Hook runs have a budget, counted before they start; "later" gives it back. */
@@ -178,7 +179,7 @@ int agent_reboot(struct session *s, bool now, bool *asked, struct err *e)
 		session_record(s, JOURNAL_REBOOT, JOURNAL_FAIL, e->code, NULL);
 		return -1;
 	}
-	if (s->state.txn.phase == STATE_TXN_ACTIVATED)
+	if (s->state.txn.phase == STATE_TXN_ACTIVATED && !s->baseline_fresh)
 		take_baseline(s);
 	session_record(s, JOURNAL_REBOOT, JOURNAL_INTENT, E_OK, NULL);
 	if (session_store(s, e) < 0)

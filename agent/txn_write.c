@@ -188,13 +188,12 @@ static int find_part(
 }
 
 static int write_image(struct session *s, struct slot_target *target, size_t index,
-	const struct plan_image *image, const struct object_source *src,
+	const struct plan_image *image, const struct object_source *src, struct tables *t,
 	const struct slot_progress *progress, struct slot_stats *stats, struct err *e)
 {
-	__attribute__((cleanup(free_tables))) struct tables t = {0};
 	struct reader full = {0};
 
-	if (load_tables(src, image, &t, e) < 0)
+	if (load_tables(src, image, t, e) < 0)
 		return -1;
 	if (src->open(src->ctx, image->full.sha256, image->full.length, &full, e) < 0)
 		return err_wrap(e, "image %s", image->name);
@@ -202,16 +201,16 @@ static int write_image(struct session *s, struct slot_target *target, size_t ind
 		.name = image->name,
 		.size = image->size,
 		.leaf_alg = image->leaf_alg,
-		.leaves = t.leaves.data,
+		.leaves = t->leaves.data,
 		.encoding = encoding_of(image->encoding),
-		.pieces = &t.pieces,
+		.pieces = &t->pieces,
 		.full = full,
 	};
 	int rc = slot_write(target, index, &si, progress, stats, e);
 	reader_close(&full);
 	if (rc < 0)
 		return -1;
-	return txn_keep_leaves(s, image, t.leaves.data, e);
+	return txn_keep_leaves(s, image, t->leaves.data, e);
 }
 
 /* Parts in the order of the release's images, and the bytes that each must hold. */
@@ -255,21 +254,32 @@ static void mark_slot(struct session *s, const struct running *d, const struct p
 	memcpy(slot->images, p->images, sizeof(slot->images));
 }
 
+static int fill_parts(struct session *s, struct slot_target *target, struct offer *o,
+	struct tables *tables, const struct slot_progress *report, struct slot_stats *stats,
+	struct err *e)
+{
+	const struct plan *p = &o->manifest->plan;
+
+	for (size_t i = 0; i < p->image_count; i++) {
+		if (write_image(s, target, i, &p->images[i], &o->objects, &tables[i], report, stats,
+			    e) < 0)
+			return -1;
+	}
+	return slot_finish(target, report, e);
+}
+
 static int write_images(struct session *s, struct slot_target *target, struct offer *o,
 	struct slot_stats *stats, struct err *e)
 {
-	const struct plan *p = &o->manifest->plan;
+	/* The leaf lists are asked again by the read-back of slot_finish. */
+	struct tables tables[PLAN_IMAGES_MAX] = {0};
 	struct progress progress;
 	struct slot_progress report = progress_start(&progress, s);
 
-	for (size_t i = 0; i < p->image_count; i++) {
-		if (write_image(s, target, i, &p->images[i], &o->objects, &report, stats, e) < 0) {
-			progress_end(&progress);
-			return -1;
-		}
-	}
-	int rc = slot_finish(target, &report, e);
+	int rc = fill_parts(s, target, o, tables, &report, stats, e);
 	progress_end(&progress);
+	for (size_t i = 0; i < PLAN_IMAGES_MAX; i++)
+		free_tables(&tables[i]);
 	return rc;
 }
 

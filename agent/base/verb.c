@@ -113,13 +113,23 @@ int verb_read_options(const struct verb_option *options, int argc, char **argv, 
 	return verb_walk_options(options, argc, argv, &visitor, rest, e);
 }
 
+/* Bytes of UTF-8 text that take no column of their own, so that columns stay straight. */
+static int continuation_bytes(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) == 0x80;
+	return n;
+}
+
 static void print_options(const struct verb_option *options)
 {
 	for (; options && options->name; options++) {
 		char left[64];
 		snprintf(left, sizeof(left), "%s%s%s", options->name, options->value ? " " : "",
 			options->value ? options->value : "");
-		printf("  %-28s %s\n", left, options->doc);
+		printf("  %-*s %s\n", 28 + continuation_bytes(left), left, options->doc);
 	}
 }
 

@@ -12,7 +12,9 @@ device_make() {
 	for slot in a b; do
 		truncate -s "${mib}M" "$dir/dev/slot-$slot-rootfs"
 	done
-	truncate -s 16K "$dir/dev/env-0" "$dir/dev/env-1"
+	# What genimage puts into a flashed image: both copies hold the layout's default environment.
+	printf 'pawl_slot=A\nbootdelay=0\n' | mkenvimage -r -s 0x4000 -o "$dir/dev/env-0" -
+	cp "$dir/dev/env-0" "$dir/dev/env-1"
 	printf '%s 0x0 0x4000\n%s 0x0 0x4000\n' "$(realpath "$dir")/dev/env-0" \
 		"$(realpath "$dir")/dev/env-1" >"$dir/etc/fw_env.config"
 	cat >"$dir/etc/pawl/pawl.conf" <<-CONF
@@ -59,7 +61,7 @@ device_flash() {
 # image_extract IMAGE PATH DEST: copies a folder out of an ext4 or squashfs image, without mounting.
 image_extract() {
 	local image=$1 path=$2 dest=$3
-	if [ "$(dd if="$image" bs=4 count=1 status=none)" = hsqs ]; then
+	if [ "$(head -c 4 "$image" | tr -d "\0")" = hsqs ]; then
 		unsquashfs -quiet -no-progress -no-xattrs -f -d "$dest.sq" "$image" "$path" >/dev/null 2>&1
 		if [ -d "$dest.sq/$path" ]; then
 			cp -R "$dest.sq/$path/." "$dest/"
@@ -111,14 +113,13 @@ image_make() {
 	rm -f "$file"
 	case $format in
 	ext4)
-		SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000} mke2fs -q -t ext4 \
-			-O '^has_journal,^orphan_file' -E "root_owner=0:0,hash_seed=0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e" \
-			-U 01234567-89ab-4def-8123-456789abcdef -d "$tree" "$file" "${mib}M" 2>/dev/null ||
-			mke2fs -q -t ext4 -O '^has_journal' -E root_owner=0:0 \
-				-U 01234567-89ab-4def-8123-456789abcdef -d "$tree" "$file" "${mib}M"
+		mke2fs -q -t ext4 -O '^has_journal' \
+			-E root_owner=0:0,hash_seed=0a0a0a0a-0b0b-4c0c-8d0d-0e0e0e0e0e0e \
+			-U 01234567-89ab-4def-8123-456789abcdef -d "$tree" "$file" "${mib}M" 2>&1 |
+			grep -v '^Creating' || true
 		;;
 	squashfs)
-		mksquashfs "$tree" "$file" -quiet -no-progress -all-root -noappend -comp zstd \
+		env -u SOURCE_DATE_EPOCH mksquashfs "$tree" "$file" -quiet -no-progress -all-root -noappend -comp zstd \
 			-mkfs-time 1700000000 -all-time 1700000000 >/dev/null
 		;;
 	esac
