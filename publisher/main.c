@@ -85,17 +85,26 @@ static int print_help(int argc, char **argv, struct err *e)
 	return 0;
 }
 
-/* An option that is known, but stands on the wrong side of the verb, deserves a hint. */
-static void hint_at_place(int argc, char **argv)
+static bool knows_option(const struct verb_option *options, const char *word)
 {
-	const struct verb_option *options = publisher_program.options;
+	for (; options && options->name; options++) {
+		if (strcmp(word, options->name) == 0)
+			return true;
+	}
+	return false;
+}
 
+/*
+ * An option that is known, but stands on the wrong side of the verb, deserves a
+ * hint; not one that the verb has, too (`release --version TEXT`).
+ */
+static void hint_at_place(const struct verb *v, int argc, char **argv)
+{
 	for (int i = 0; i < argc; i++) {
-		for (int o = 0; options[o].name; o++) {
-			if (strcmp(argv[i], options[o].name) == 0) {
-				fprintf(stderr, "pawl-repo: %s stands before the verb\n", argv[i]);
-				return;
-			}
+		if (knows_option(publisher_program.options, argv[i]) &&
+			!knows_option(v->options, argv[i])) {
+			fprintf(stderr, "pawl-repo: %s stands before the verb\n", argv[i]);
+			return;
 		}
 	}
 }
@@ -114,7 +123,7 @@ static int run_verb(struct publisher *p, int argc, char **argv, struct err *e)
 	}
 	int rc = v->run(p, argc - words, argv + words, e);
 	if (rc < 0 && e->code == E_USAGE)
-		hint_at_place(argc - words, argv + words);
+		hint_at_place(v, argc - words, argv + words);
 	publisher_close(p);
 	keys_forget_passphrases(p);
 	return rc;
