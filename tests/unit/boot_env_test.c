@@ -33,6 +33,7 @@ static struct {
 	const char *wrong_name; /* this variable reads back as wrong_value after a store */
 	const char *wrong_value;
 	bool lock_unusable;
+	char lock[96]; /* stands for ENV_LOCK_FILE, which another user may have made here */
 } hook;
 
 int __real_libuboot_env_store(struct uboot_ctx *ctx);
@@ -100,7 +101,9 @@ int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
 
 int __wrap_open64(const char *path, int flags, mode_t mode)
 {
-	if (hook.lock_unusable && strcmp(path, ENV_LOCK_FILE) == 0) {
+	if (strcmp(path, ENV_LOCK_FILE) == 0) {
+		if (!hook.lock_unusable)
+			return openat(AT_FDCWD, hook.lock, flags, mode);
 		errno = EACCES;
 		return -1;
 	}
@@ -120,6 +123,7 @@ static void begin(struct fixture *f)
 
 	memset(&hook, 0, sizeof(hook));
 	fixture_make(f, ENV_SIZE);
+	snprintf(hook.lock, sizeof(hook.lock), "%s/lock", f->dir);
 	memset(filler, 'f', sizeof(filler) - 1);
 	filler[sizeof(filler) - 1] = 0;
 	snprintf(vars, sizeof(vars), OTHERS "%s\n" BASE_VARS, filler);
@@ -601,11 +605,7 @@ static void a_lock_that_is_held_is_busy_and_not_for_ever(void **state)
 	begin(&f);
 	struct boot *b = open_boot(&f, "uboot");
 	int fd = open(ENV_LOCK_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (fd < 0) {
-		boot_close(b);
-		fixture_remove(&f);
-		skip();
-	}
+	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_int_equal(boot_read(b, &facts, &e), -1);
 	assert_int_equal(e.code, E_BUSY);

@@ -163,19 +163,21 @@ static inline void fixture_write_cmdline(const struct fixture *f, const char *li
 static inline void fixture_make(struct fixture *f, size_t env_size)
 {
 	const char *tmp = getenv("TMPDIR");
+	char dir[sizeof(f->dir)];
 	char text[512];
 	char path[128];
 
 	memset(f, 0, sizeof(*f));
-	snprintf(f->dir, sizeof(f->dir), "%.40s/boot.XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->dir));
+	snprintf(dir, sizeof(dir), "%.40s/boot.XXXXXX", tmp ? tmp : "/tmp");
+	assert_non_null(mkdtemp(dir));
+	memcpy(f->dir, dir, sizeof(dir));
 	f->env_size = env_size;
 	snprintf(path, sizeof(path), "%s/proc", f->dir);
 	assert_int_equal(mkdir(path, 0755), 0);
 	fixture_write_cmdline(f, "root=/dev/a pawl.slot=A pawl.id=" FIXTURE_ID "\n");
 	uint8_t *zero = calloc(1, env_size);
 	for (int i = 0; i < 2; i++) {
-		snprintf(f->copy[i], sizeof(f->copy[i]), "%s/env%d", f->dir, i);
+		snprintf(f->copy[i], sizeof(f->copy[i]), "%.63s/env%d", dir, i);
 		fixture_write(f->copy[i], zero, env_size);
 	}
 	free(zero);
@@ -192,7 +194,7 @@ static inline void fixture_make(struct fixture *f, size_t env_size)
 static inline void fixture_remove(struct fixture *f)
 {
 	static const char *const files[] = {"env0", "env1", "fw_env.config", "script", "log",
-		"proc/cmdline", "proc/sys/kernel/random/boot_id", "run/pawl-reboot"};
+		"lock", "proc/cmdline", "proc/sys/kernel/random/boot_id", "run/pawl-reboot"};
 	static const char *const dirs[] = {
 		"proc/sys/kernel/random", "proc/sys/kernel", "proc/sys", "proc", "run", "."};
 	char path[160];
