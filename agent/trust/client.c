@@ -15,7 +15,7 @@ int trust_open(const struct trust_options *o, struct trust **out, struct err *e)
 	if (!t)
 		return err_set(e, E_NOMEM, "no memory for the trust object");
 	t->o = *o;
-	t->store = (struct store){.dir = o->store, .scratch = o->scratch};
+	t->store = (struct store){.dir = o->store};
 	time_start(t);
 	if (root_load(t, e) < 0)
 		return -1;

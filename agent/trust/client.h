@@ -46,12 +46,6 @@ struct trust_options {
 	 */
 	bool offline;
 	bool offline_expiry_refuse;
-	/*
-	 * `store` is where the roots are read from, and nothing else: what is
-	 * verified is compared with itself only and nothing is written. For
-	 * bundles, which start at the trusted root (trust_keep_roots keeps newer ones).
-	 */
-	bool scratch;
 	/* Follow every delegation as the specification says; else only the role "releases". */
 	bool open_delegations;
 	/* A target may have SHA-512 instead of SHA-256 (conformance). */

@@ -16,7 +16,7 @@ static const char *const top_level[] = {"root", "timestamp", "snapshot", "target
 
 static bool keeps(const struct store *s)
 {
-	return s->dir >= 0 && !s->scratch;
+	return s->dir >= 0;
 }
 
 static bool is_top_level(const char *role)
@@ -107,7 +107,7 @@ int store_read_root(const struct store *s, uint64_t version, struct buf *out, st
 {
 	char name[STORE_NAME_MAX];
 
-	if (s->dir < 0)
+	if (!keeps(s))
 		return nothing_kept(e);
 	root_name(name, "roots/", version);
 	return file_read(s->dir, name, out, e);

@@ -11,10 +11,8 @@
 
 #define STORE_NAME_MAX 240
 
-/* dir -1: nothing is kept. `scratch`: only the roots are read, nothing is written. */
 struct store {
-	int dir; /* borrowed */
-	bool scratch;
+	int dir; /* borrowed; -1: a scratch set, nothing is kept */
 };
 
 /*

@@ -39,6 +39,10 @@ static void a_rotation_signed_by_both_is_followed(void **state)
 	assert_int_equal(fx_stored_version(f, "root.json"), 3);
 	assert_int_equal(fx_stored_version(f, "roots/2.root.json"), 2);
 	assert_int_equal(fx_stored_version(f, "roots/3.root.json"), 3);
+	AUTO_BUF struct buf current = buf_make(TRUST_ROOT_MAX);
+	assert_int_equal(trust_get_root(f->t, &current, &f->e), 0);
+	assert_int_equal(current.len, fx_file(f, "3.root.json")->bytes.len);
+	assert_memory_equal(current.data, fx_file(f, "3.root.json")->bytes.data, current.len);
 	/* The next run walks the stored chain and asks for the fourth only. */
 	fx_accepts(f);
 	assert_int_equal(fx_facts(f).root_version, 3);
@@ -273,7 +277,7 @@ static void roots_of_a_scratch_set_are_kept_on_demand(void **state)
 	fx_set_keys(f, "timestamp", &f->other, 1, 1);
 	publish_same_root(f, 2);
 	fx_publish_one(f, "timestamp.json", f->timestamp, &f->other);
-	f->o.scratch = true;
+	f->o.store = -1;
 	uint64_t before = fx_store_digest(f);
 	fx_accepts(f);
 	assert_int_equal(fx_facts(f).root_version, 2);
@@ -283,7 +287,7 @@ static void roots_of_a_scratch_set_are_kept_on_demand(void **state)
 	assert_int_equal(fx_stored_version(f, "root.json"), 2);
 	assert_false(fx_stored(f, "timestamp.json"));
 	/* A set that knows less must not turn anything back. */
-	f->o.scratch = false;
+	f->o.store = f->store;
 	publish_same_root(f, 3);
 	fx_accepts(f);
 	f->o.store = -1;

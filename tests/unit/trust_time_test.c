@@ -202,7 +202,7 @@ static void offline_ignores_expiry_of_the_online_roles_only(void **state)
 {
 	struct fx *f = *state;
 
-	f->o.scratch = true;
+	f->o.store = -1;
 	f->o.offline = true;
 	f->o.offline_expiry_refuse = true;
 	f->o.now = fx_time("2026-06-01T00:00:00Z");
