@@ -7,10 +7,10 @@
 #include "agent/base/clock.h"
 #include "agent/commands.h"
 
-enum { SHOW_JSON, SHOW_ALL, SHOW_COUNT };
+enum { SHOW_JSON, SHOW_DETAILS, SHOW_COUNT };
 const struct verb_option journal_show_options[] = {
 	{"--json", NULL, "the records as they are stored, one a line"},
-	{"--all", NULL, "details (polls, hooks) too, not only milestones"},
+	{"--details", NULL, "details (polls, hooks) too, not only milestones"},
 	{NULL, NULL, NULL},
 };
 
@@ -48,7 +48,7 @@ static const char *text_of(const json_t *record, const char *key)
 /* Event data in short: numbers and words as they are, digests cut. */
 static void print_data(const json_t *record)
 {
-	const json_t *data = json_object_get(record, text_of(record, "evt"));
+	const json_t *data = json_object_get(record, "data");
 	const char *key;
 	json_t *value;
 
@@ -91,7 +91,7 @@ int cmd_journal_show(void *ctx, int argc, char **argv, struct err *e)
 	int rc = session_open(ctx, SESSION_READ, &s, e);
 	if (rc == 0) {
 		struct journal_config c = reading_config(&s);
-		rc = journal_each(&c, values[SHOW_ALL] != NULL,
+		rc = journal_each(&c, values[SHOW_DETAILS] != NULL,
 			values[SHOW_JSON] ? print_json : print_line, NULL, e);
 	}
 	session_close(&s);
