@@ -50,9 +50,10 @@ static int sign_by_any(struct publisher *p, const char *role, const char *keyid,
 		return -1;
 	if (command)
 		return signer_run_command(command, role, keyid, data, sig, e);
-	err_wrap(e, "no private key to sign %s with", role);
-	return err_set(e, E_NOTFOUND,
-		"%.300s; add its folder with --keys, or give --sign-with COMMAND", e->text);
+	struct err why = *e;
+	return err_set(e, E_CONFIG,
+		"no private key: %.300s; add its folder with --keys, or give --sign-with COMMAND",
+		why.text);
 }
 
 int signer_sign(struct publisher *p, const char *role, const char *keyid, const json_t *object,

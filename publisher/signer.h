@@ -23,7 +23,7 @@
 /*
  * Signs `data` for `role` with the key `keyid`, whose TUF key object is `object`.
  * What comes back is verified with that object before it is used: E_SIG when it
- * does not fit. E_NOTFOUND when neither key file nor command is there. The
+ * does not fit. E_CONFIG when neither key file nor command is there. The
  * signature is appended to `sig`, whose limit is SIGNER_SIGNATURE_MAX.
  */
 int signer_sign(struct publisher *p, const char *role, const char *keyid, const json_t *object,

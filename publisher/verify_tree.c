@@ -194,9 +194,10 @@ static int visit_object(
 
 	(void)public_dir;
 	(void)e;
-	if (is_dir || !json_object_get(v->objects, name) ||
-		strncmp(path + strlen("objects/"), name, 2) != 0)
+	if (is_dir || strncmp(path + strlen("objects/"), name, 2) != 0)
 		return stray(v, path);
+	if (!json_object_get(v->objects, name))
+		verify_problem(v, E_META, path, "no published release needs it");
 	return 0;
 }
 

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# pawl-repo verify: a flipped byte in each kind of file, what is missing, what is too much.
+set -u
+. tests/lib/tap.sh
+. tests/lib/publisher.sh
+
+repo --quiet init --product demo
+stage 1.0 --channel stable,beta
+repo --quiet publish
+stage 1.1
+repo --quiet publish
+repo --quiet rotate root 1
+repo --quiet rotate online
+repo --quiet rotate release
+cp -r "$W" "$T/whole"
+
+# The file is named relative to public/; a byte in its middle is flipped.
+flip() {
+	python3 - "$W/public/$1" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[len(data) // 2] ^= 1
+open(sys.argv[1], "wb").write(data)
+PY
+}
+# A change that leaves the JSON readable: only a signature or a hash can notice.
+edit_text() {
+	sed -i "$2" "$W/public/$1"
+}
+restore() {
+	rm -rf "$W"
+	cp -r "$T/whole" "$W"
+}
+name_of() {
+	(cd "$W/public" && find . -type f -path "$1" | sed 's|^\./||' | sort | head -n 1)
+}
+
+tap_check "the whole tree is good" repo verify
+for what in './metadata/1.root.json' './metadata/2.root.json' './metadata/4.root.json' \
+	'./metadata/timestamp.json' './metadata/1.snapshot.json' './metadata/5.snapshot.json' \
+	'./metadata/1.targets.json' './metadata/4.targets.json' './metadata/1.releases.json' \
+	'./metadata/4.releases.json' './targets/demo/*.stable.json' './targets/demo/*.beta.json' \
+	'./targets/demo/releases/*.1.json' './objects/*/*'; do
+	file=$(name_of "$what")
+	if [ -z "$file" ]; then
+		tap_result 1 "there is a file $what"
+		continue
+	fi
+	flip "$file"
+	tap_status=0
+	out=$(repo verify 2>&1) || tap_status=$?
+	[ "$tap_status" -ne 0 ] && printf '%s\n' "$out" | grep -qF "${file##*/}"
+	tap_result $? "a flipped byte in $what is found and named"
+	restore
+done
+for file in metadata/timestamp.json metadata/4.targets.json metadata/4.releases.json \
+	metadata/5.snapshot.json metadata/3.root.json; do
+	edit_text "$file" 's/"expires":"2/"expires":"3/'
+	out=$(repo verify 2>&1)
+	[ $? -ne 0 ] && printf '%s\n' "$out" | grep -q "^E_SIG $file"
+	tap_result $? "a later expiry in $file is not signed"
+	restore
+done
+
+for what in './metadata/3.root.json' './metadata/5.snapshot.json' './targets/demo/*.stable.json' \
+	'./targets/demo/releases/*.2.json' './objects/*/*'; do
+	file=$(name_of "$what")
+	rm "$W/public/$file"
+	tap_status=0
+	out=$(repo verify 2>&1) || tap_status=$?
+	[ "$tap_status" -ne 0 ]
+	tap_result $? "a missing $what is found"
+	restore
+done
+
+for file in metadata/x.json metadata/9.targets.json metadata/.timestamp.json.new targets/readme \
+	targets/demo/x.json objects/aa/bb objects/x index.html; do
+	mkdir -p "$W/public/$(dirname "$file")"
+	cp "$W/public/metadata/timestamp.json" "$W/public/$file"
+	tap_refuse "a stray $file is named" 21 "$file" repo verify
+	restore
+done
+ln -s timestamp.json "$W/public/metadata/1.extra.json"
+tap_refuse "a stray link is named" 21 "1.extra.json" repo verify
+restore
+
+# Signed, but by nobody who may: the old online key after its rotation.
+old=$(find "$W/keys/retired" -name 'online-*.pem' ! -name '*.pub.pem')
+python3 - "$W/public/metadata/timestamp.json" "$old" <<'PY'
+import json, subprocess, sys
+def canonical(v):
+    if isinstance(v, str): return '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(v, int): return str(v)
+    if isinstance(v, list): return "[" + ",".join(map(canonical, v)) + "]"
+    return "{" + ",".join(canonical(k) + ":" + canonical(x) for k, x in sorted(v.items())) + "}"
+f = json.load(open(sys.argv[1]))
+sig = subprocess.run(["openssl", "dgst", "-sha256", "-sign", sys.argv[2]],
+                     input=canonical(f["signed"]).encode(), capture_output=True, check=True).stdout
+f["signatures"][0]["sig"] = sig.hex()
+json.dump(f, open(sys.argv[1], "w"))
+PY
+tap_refuse "a signature by a retired key does not count" 12 "0 valid signatures" repo verify
+restore
+
+SOURCE_DATE_EPOCH=$(($(date +%s) + 40 * 86400))
+export SOURCE_DATE_EPOCH
+tap_refuse "an expired timestamp is named" 16 "metadata/timestamp.json: has expired" repo verify
+unset SOURCE_DATE_EPOCH
+rm -rf "$W/keys"
+tap_check "no key files are needed" repo verify
+tap_end
