@@ -361,6 +361,26 @@ static void too_many_hooks_are_refused(void **state)
 	assert_string_equal(w->ran, "");
 }
 
+static void every_stage_is_in_the_documentation(void **state)
+{
+	const char *below = strstr(__FILE__, "tests/unit/");
+	AUTO_BUF struct buf doc = buf_make(1 << 20);
+	char text[512];
+	struct err e;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%.*shooks/README.md", (int)(below - __FILE__), __FILE__);
+	if (file_read(AT_FDCWD, text, &doc, &e) < 0)
+		fail_msg("%s", e.text);
+	for (int i = 0; i < HOOK_STAGE_COUNT; i++) {
+		enum hook_stage s = (enum hook_stage)i;
+		snprintf(text, sizeof(text), "\n| `%s` | %s |\n", hook_stage_folder(s),
+			hook_stage_meaning(s));
+		if (!strstr(buf_text(&doc), text))
+			fail_msg("hooks/README.md lacks the row: %s", text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +402,7 @@ int main(void)
 		cmocka_unit_test(hook_that_leaves_a_daemon_is_not_waited_for),
 		cmocka_unit_test(end_by_signal_is_bad),
 		cmocka_unit_test(too_many_hooks_are_refused),
+		cmocka_unit_test(every_stage_is_in_the_documentation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
