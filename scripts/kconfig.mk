@@ -3,8 +3,10 @@
 #: make menuconfig     choose features (also defconfig, olddefconfig, savedefconfig, NAME_defconfig)
 
 KCONFIG_ENV = KCONFIG_CONFIG=$(abspath $(CONFIG_FILE)) CONFIG_=CONFIG_ srctree=$(abspath $(S))
-have_kconfiglib = $(shell $(PYTHON3) -c 'import kconfiglib' 2>/dev/null && echo y)
-kconfig_tool = $(if $(have_kconfiglib),$(PYTHON3) -m $(1),$(2))
+# A python of one's own may come first in PATH, without Debian's python3-kconfiglib.
+kconfig_pythons = $(PYTHON3) $(if $(filter file,$(origin PYTHON3)),/usr/bin/python3)
+kconfiglib = $(firstword $(foreach p,$(kconfig_pythons),$(shell $(p) -c 'import kconfiglib' 2>/dev/null && echo $(p))))
+kconfig_tool = $(if $(kconfiglib),$(kconfiglib) -m $(1),$(2))
 kconfig_run = $(Q)mkdir -p $(O) && cd $(S) && $(KCONFIG_ENV) $(1)
 
 menuconfig:
@@ -24,7 +26,7 @@ define defconfig_rule
 $(1):
 	@mkdir -p $(O)
 	$(Q)cp $(S)/configs/$(1) $(CONFIG_FILE)
-	$(Q)if [ -n "$(have_kconfiglib)" ] || command -v kconfig-conf >/dev/null; then $(MAKE) -f $(firstword $(MAKEFILE_LIST)) O=$(O) olddefconfig; fi
+	$(Q)if [ -n "$(kconfiglib)" ] || command -v kconfig-conf >/dev/null; then $(MAKE) -f $(firstword $(MAKEFILE_LIST)) O=$(O) olddefconfig; fi
 endef
 $(foreach d,$(DEFCONFIGS),$(eval $(call defconfig_rule,$(d))))
 

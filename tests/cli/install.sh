@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `make install` puts every file where packages and images expect it, and nothing elsewhere.
+set -u
+cd "$PAWL_SOURCE" || exit 1
+. tests/lib/tap.sh
+unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs this test
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+tap_check "make install with DESTDIR and PREFIX" \
+	make -s O="$PAWL_BUILD" DESTDIR="$dir/root" PREFIX=/opt/pawl install
+
+for file in bin/pawl bin/pawl-repo share/man/man1/pawl.1 share/man/man1/pawl-repo.1 \
+	share/man/man5/pawl.conf.5 lib/systemd/system/pawl-poll.timer \
+	lib/systemd/system/pawl-poll.service lib/systemd/system/pawl-boot.service \
+	lib/systemd/system/pawl-health.service share/doc/pawl/LICENSE \
+	share/doc/pawl/examples/cron share/doc/pawl/layouts/arm64-uboot/boot.cmd; do
+	tap_check "there is $file" test -s "$dir/root/opt/pawl/$file"
+done
+tap_check "nothing lies outside the prefix" \
+	sh -c "test \"\$(cd '$dir/root' && find . -type f | grep -cv '^./opt/pawl/')\" -eq 0"
+tap_check "units run the program of the prefix" \
+	grep -q '^ExecStart=/opt/pawl/bin/pawl poll' \
+	"$dir/root/opt/pawl/lib/systemd/system/pawl-poll.service"
+tap_check "no unit keeps a mark to be replaced" \
+	sh -c "! grep -r '@PREFIX@' '$dir/root/opt/pawl/lib/systemd'"
+tap_check "the health unit stands before boot-complete.target" \
+	grep -q '^Before=boot-complete.target' \
+	"$dir/root/opt/pawl/lib/systemd/system/pawl-health.service"
+
+# Every verb and every key of the configuration is in the pages, as they are made from the tables.
+page=$dir/root/opt/pawl/share/man/man1/pawl.1
+"$dir/root/opt/pawl/bin/pawl" help | sed -n '/^Verbs:/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' >"$dir/verbs"
+tap_check "help lists verbs" test -s "$dir/verbs"
+missing=
+while read -r verb; do
+	grep -q "^.SS \"pawl $verb" "$page" || missing="$missing $verb"
+done <"$dir/verbs"
+tap_check "each verb is in pawl(1)" test -z "$missing"
+tap_check "each key is in pawl.conf(5)" \
+	sh -c "test \"\$(grep -c '^.B .* = ' '$dir/root/opt/pawl/share/man/man5/pawl.conf.5')\" -gt 30"
+
+tap_check "MAN=n leaves the pages out" \
+	make -s O="$PAWL_BUILD" DESTDIR="$dir/plain" MAN=n install
+tap_check "and installs the program" test -x "$dir/plain/usr/bin/pawl"
+tap_check "and no page" sh -c "! test -e '$dir/plain/usr/share/man'"
+tap_end
