@@ -24,7 +24,7 @@ struct health_request {
 	size_t fact_count;
 	const struct health_baseline *baseline;
 	unsigned deadline_seconds; /* from now; "later" is asked again until then */
-	unsigned again_seconds;	   /* pause between rounds, 0 = 5 */
+	unsigned again_seconds; /* pause between rounds, 0 = 5 */
 	const struct hook_sink *sink;
 };
 
@@ -33,7 +33,7 @@ struct health_report {
 	unsigned passed;
 	unsigned failed_wanted;
 	char failed[96]; /* first required check that failed, "" = none */
-	char why[256];	 /* its verdict and last line of output, escaped */
+	char why[256]; /* its verdict and last line of output, escaped */
 };
 
 /*

@@ -16,14 +16,14 @@
 #define HOOK_EXIT_LATER 75 /* EX_TEMPFAIL of sysexits.h */
 
 /* Stages in the order of the transaction; names are folder names. */
-#define HOOK_STAGE_TABLE(X)                                                                       \
-	X(CHECK, "check.d", "before an offer is taken: may this device update now?")              \
-	X(PRE_WRITE, "pre-write.d", "before the target slot is changed")                          \
-	X(PRE_ACTIVATE, "pre-activate.d", "the new slot is whole, not yet on trial")              \
-	X(PRE_REBOOT, "pre-reboot.d", "before the reboot into the trial")                         \
-	X(HEALTH_REQUIRED, "health/required.d", "on trial: all must pass, or rollback")           \
-	X(HEALTH_WANTED, "health/wanted.d", "on trial: recorded only")                            \
-	X(COMMITTED, "committed.d", "after the commit")                                           \
+#define HOOK_STAGE_TABLE(X)                                                                        \
+	X(CHECK, "check.d", "before an offer is taken: may this device update now?")               \
+	X(PRE_WRITE, "pre-write.d", "before the target slot is changed")                           \
+	X(PRE_ACTIVATE, "pre-activate.d", "the new slot is whole, not yet on trial")               \
+	X(PRE_REBOOT, "pre-reboot.d", "before the reboot into the trial")                          \
+	X(HEALTH_REQUIRED, "health/required.d", "on trial: all must pass, or rollback")            \
+	X(HEALTH_WANTED, "health/wanted.d", "on trial: recorded only")                             \
+	X(COMMITTED, "committed.d", "after the commit")                                            \
 	X(ROLLED_BACK, "rolled-back.d", "after the return to the old slot")
 #define HOOK_STAGE_ENUM_(id, folder, meaning) HOOK_##id,
 enum hook_stage { HOOK_STAGE_TABLE(HOOK_STAGE_ENUM_) HOOK_STAGE_COUNT };
@@ -40,7 +40,7 @@ struct hook_fact {
 struct hook_config {
 	const char *image_dir; /* <root>/usr/lib/pawl/hooks */
 	const char *local_dir; /* <root>/etc/pawl/hooks; same name overrides the image's */
-	unsigned seconds;      /* limit for each hook */
+	unsigned seconds; /* limit for each hook */
 	const struct log *log;
 };
 
@@ -50,7 +50,7 @@ struct hook_result {
 	int exit_status; /* -1: ended by a signal, by the limit, or never started */
 	int signal;
 	bool timed_out;
-	bool relative;	 /* health: the file name ends with ".relative" */
+	bool relative; /* health: the file name ends with ".relative" */
 	uint64_t ms;
 	char output[HOOK_OUTPUT_MAX + 1]; /* bounded, escaped */
 };

@@ -10,17 +10,17 @@
 #include "agent/base/err.h"
 
 struct process_request {
-	const char *path;	  /* executable, absolute; executed directly */
-	const char *const *argv;  /* NULL-terminated, argv[0] included */
-	const char *const *env;	  /* NULL-terminated "KEY=value"; the whole environment */
-	const uint8_t *input;	  /* for standard input; may be NULL */
+	const char *path; /* executable, absolute; executed directly */
+	const char *const *argv; /* NULL-terminated, argv[0] included */
+	const char *const *env; /* NULL-terminated "KEY=value"; the whole environment */
+	const uint8_t *input; /* for standard input; may be NULL */
 	size_t input_len;
 	unsigned timeout_seconds; /* at the limit the whole process group gets SIGKILL; 0 = 1 */
 };
 
 struct process_result {
 	int exit_status; /* 0..255, or -1 when ended by a signal or the limit */
-	int signal;	 /* the signal, 0 where there was none */
+	int signal; /* the signal, 0 where there was none */
 	bool timed_out;
 };
 

@@ -21,34 +21,35 @@
  * Every event. X(id, "name", category, milestone?, meaning). Names are stable.
  * Milestones are kept for the life of the device; details live in a ring.
  */
-#define JOURNAL_EVENT_TABLE(X)                                                                    \
-	X(GENESIS, "journal.genesis", "journal", 1, "the record begins")                          \
-	X(RECOVERED, "journal.recovered", "journal", 1, "a torn tail was cut off")                \
-	X(TRUNCATED, "journal.truncated", "journal", 1, "records that were there are gone")       \
-	X(DEGRADED, "journal.degraded", "journal", 1, "records could not be written")             \
-	X(GAP, "journal.gap", "journal", 1, "so many records were lost")                          \
-	X(CLOCK, "clock.jump", "clock", 0, "the wall clock jumped")                               \
-	X(STATE_LOST, "state.lost", "state", 1, "state could not be read; the image's floors hold") \
-	X(BOOTED, "boot.booted", "boot", 1, "what really booted")                                 \
-	X(BOOT_FALLBACK, "boot.fallback", "boot", 1, "the boot loader fell back by itself")       \
-	X(BOOT_REPAIRED, "boot.repaired", "boot", 1, "the boot environment was repaired")         \
-	X(POLL, "poll.result", "poll", 0, "a poll and its outcome")                               \
-	X(ROOT, "trust.root", "trust", 1, "a successor root was accepted")                        \
-	X(REFUSED, "trust.refused", "trust", 1, "metadata was refused")                           \
-	X(FRESHNESS, "trust.freshness", "trust", 0, "accepted without a trusted clock")           \
-	X(OFFER, "update.available", "update", 1, "a release is available")                       \
-	X(RELEASE_REFUSED, "update.refused", "update", 1, "a release was refused")                \
-	X(RELEASE_HELD, "update.held", "update", 1, "a release is held, withdrawn or cancelled")  \
-	X(INSTALL, "install.start", "install", 1, "a transaction begins or ends its writing")     \
-	X(WRITTEN, "install.written", "install", 1, "the target slot is whole and read back")     \
-	X(ACTIVATE, "install.activate", "install", 1, "the target slot is put on trial")          \
-	X(INTERRUPTED, "txn.interrupted", "install", 1, "a transaction was found interrupted")    \
-	X(REBOOT, "reboot.asked", "boot", 0, "a reboot was asked for or put off")                 \
-	X(HOOK, "hook.result", "hook", 0, "a hook's verdict")                                     \
-	X(HEALTH, "health.result", "health", 1, "the verdict on a booted system")                 \
-	X(COMMIT, "update.committed", "update", 1, "a release was committed")                     \
-	X(ROLLBACK, "update.rolledback", "update", 1, "a release was left again")                 \
-	X(POLICY, "policy.changed", "policy", 1, "a person changed the update policy")            \
+#define JOURNAL_EVENT_TABLE(X)                                                                     \
+	X(GENESIS, "journal.genesis", "journal", 1, "the record begins")                           \
+	X(RECOVERED, "journal.recovered", "journal", 1, "a torn tail was cut off")                 \
+	X(TRUNCATED, "journal.truncated", "journal", 1, "records that were there are gone")        \
+	X(DEGRADED, "journal.degraded", "journal", 1, "records could not be written")              \
+	X(GAP, "journal.gap", "journal", 1, "so many records were lost")                           \
+	X(CLOCK, "clock.jump", "clock", 0, "the wall clock jumped")                                \
+	X(STATE_LOST, "state.lost", "state", 1,                                                    \
+		"state could not be read; the image's floors hold")                                \
+	X(BOOTED, "boot.booted", "boot", 1, "what really booted")                                  \
+	X(BOOT_FALLBACK, "boot.fallback", "boot", 1, "the boot loader fell back by itself")        \
+	X(BOOT_REPAIRED, "boot.repaired", "boot", 1, "the boot environment was repaired")          \
+	X(POLL, "poll.result", "poll", 0, "a poll and its outcome")                                \
+	X(ROOT, "trust.root", "trust", 1, "a successor root was accepted")                         \
+	X(REFUSED, "trust.refused", "trust", 1, "metadata was refused")                            \
+	X(FRESHNESS, "trust.freshness", "trust", 0, "accepted without a trusted clock")            \
+	X(OFFER, "update.available", "update", 1, "a release is available")                        \
+	X(RELEASE_REFUSED, "update.refused", "update", 1, "a release was refused")                 \
+	X(RELEASE_HELD, "update.held", "update", 1, "a release is held, withdrawn or cancelled")   \
+	X(INSTALL, "install.start", "install", 1, "a transaction begins or ends its writing")      \
+	X(WRITTEN, "install.written", "install", 1, "the target slot is whole and read back")      \
+	X(ACTIVATE, "install.activate", "install", 1, "the target slot is put on trial")           \
+	X(INTERRUPTED, "txn.interrupted", "install", 1, "a transaction was found interrupted")     \
+	X(REBOOT, "reboot.asked", "boot", 0, "a reboot was asked for or put off")                  \
+	X(HOOK, "hook.result", "hook", 0, "a hook's verdict")                                      \
+	X(HEALTH, "health.result", "health", 1, "the verdict on a booted system")                  \
+	X(COMMIT, "update.committed", "update", 1, "a release was committed")                      \
+	X(ROLLBACK, "update.rolledback", "update", 1, "a release was left again")                  \
+	X(POLICY, "policy.changed", "policy", 1, "a person changed the update policy")             \
 	X(SUPPORT, "support.state", "support", 1, "support is ending or has ended")
 #define JOURNAL_ENUM_(id, name, category, milestone, meaning) JOURNAL_##id,
 enum journal_event { JOURNAL_EVENT_TABLE(JOURNAL_ENUM_) JOURNAL_EVENT_COUNT };
@@ -57,7 +58,12 @@ enum journal_event { JOURNAL_EVENT_TABLE(JOURNAL_ENUM_) JOURNAL_EVENT_COUNT };
 enum journal_outcome { JOURNAL_INTENT, JOURNAL_OK, JOURNAL_FAIL, JOURNAL_NOTE };
 enum journal_actor { JOURNAL_AGENT, JOURNAL_USER, JOURNAL_BOOTLOADER, JOURNAL_SERVER };
 
-/* One record to be. `data` is borrowed: integers, enum words and digests only, or NULL. */
+/*
+ * One record to be. `data` is borrowed; it becomes the record's member "data".
+ * NULL, or an object without inner objects: integers, true and false, words of
+ * [a-z0-9._-]{1,64} (digests fit); keys [a-z0-9_]{1,32}. What is not so is left
+ * out and logged (privacy).
+ */
 struct journal_record {
 	enum journal_event event;
 	enum journal_outcome outcome;
@@ -69,18 +75,18 @@ struct journal_record {
 
 /* Where and who; plain values. */
 struct journal_config {
-	int dir;		  /* descriptor of the data folder; journal/ is made in it */
+	int dir; /* descriptor of the data folder; journal/ is made in it */
 	const char *product;
-	char device[33];	  /* pseudonym, hexadecimal */
-	uint32_t epoch;		  /* of the record, raised on erase */
-	uint64_t boot;		  /* boot counter */
+	char device[33]; /* pseudonym, hexadecimal */
+	uint32_t epoch; /* of the record, raised on erase */
+	uint64_t boot; /* boot counter */
 	bool clock_synchronised;
-	uint64_t expected_seq;	  /* head of the milestones as state.json keeps it; 0 = none */
+	uint64_t expected_seq; /* head of the milestones as state.json keeps it; 0 = none */
 	uint8_t expected_head[HASH_SIZE];
-	uint64_t detail_bytes;	  /* ring of details, 0 = 256 KiB */
-	uint64_t segment_bytes;	  /* of milestones, 0 = 64 KiB */
+	uint64_t detail_bytes; /* ring of details, 0 = 256 KiB */
+	uint64_t segment_bytes; /* of milestones, 0 = 64 KiB */
 	const struct log *log;
-	bool read_only;		  /* for show and verify: nothing is changed */
+	bool read_only; /* for show and verify: nothing is changed */
 };
 
 struct journal;

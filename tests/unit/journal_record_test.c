@@ -125,8 +125,7 @@ static void private_data_is_left_out(void **state)
 {
 	static const char *const bad[] = {"10.0.0.1", "fe80::1", "/data/x", "https://a", "Name",
 		"two words", "a@b", "\xc3\xa4", "",
-		"0123456789012345678901234567890123456789"
-		"012345678901234567890123456789"};
+		"0123456789012345678901234567890123456789012345678901234567890123456789"};
 	static const char *const good[] = {"a", "10-network.relative", "e_sig", "2.1.0",
 		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
 	AUTO_WORLD struct world w = world_make();
