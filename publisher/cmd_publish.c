@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/must.h"
 #include "publisher/change.h"
 #include "publisher/staged.h"
 
@@ -39,7 +40,7 @@ static int check_one(const struct roles *r, struct staged *s, struct err *e)
 	for (size_t i = 0; i < s->manifest->channel_count; i++) {
 		channel_path(s, i, path, sizeof(path));
 		uint64_t newest = roles_target_release(roles_find_target(r, ROLE_TARGETS, path));
-		if (release <= newest)
+		if (!MUST("publisher.release-rises", release > newest))
 			return err_set(e, E_ROLLBACK,
 				"staging/%s: channel %s has release %" PRIu64
 				" already, which is not lower; make it again with the next number",

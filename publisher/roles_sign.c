@@ -5,6 +5,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/hex.h"
+#include "agent/base/must.h"
 #include "agent/trust/canonical.h"
 #include "publisher/roles.h"
 #include "publisher/signer.h"
@@ -90,8 +91,9 @@ static int sign_all(struct signing *s, struct err *e)
 		sign_with_keys_of(s, s->old);
 	if (want == 0)
 		return err_set(e, E_META, "the root gives role %s no threshold", info->signer);
-	if (s->made_now >= want &&
-		(!s->old || s->made_old >= roles_threshold(s->old, info->signer)))
+	if (MUST("publisher.threshold",
+		    s->made_now >= want &&
+			    (!s->old || s->made_old >= roles_threshold(s->old, info->signer))))
 		return 0;
 	*e = s->first;
 	if (s->role != ROLE_ROOT)

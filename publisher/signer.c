@@ -13,16 +13,21 @@ static void cleanup_key(struct key **k)
 	key_free(*k);
 }
 
+/* The key of a role, by the name that people know it by ("release"). */
+static const char *key_name(const char *role)
+{
+	if (strcmp(role, "root") == 0)
+		return "root";
+	return strcmp(role, "targets") == 0 || strcmp(role, "releases") == 0 ? "release" : "online";
+}
+
 /* The command for a role, or NULL. */
 static const char *command_for(const struct publisher *p, const char *role)
 {
-	/* The delegated role is signed by the release key, as targets is. */
-	const char *name = strcmp(role, "releases") == 0 ? "targets" : role;
 	const json_t *all = json_object_get(p->settings, "sign_with");
 
-	if (p->sign_with)
-		return p->sign_with;
-	return json_string_value(json_object_get(all, name));
+	return p->sign_with ? p->sign_with
+			    : json_string_value(json_object_get(all, key_name(role)));
 }
 
 /* Signs with NAME.pem; E_NOTFOUND when there is none. */

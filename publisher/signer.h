@@ -3,12 +3,14 @@
  * Signatures by a key file or by a command (an HSM, a cloud service, a person).
  *
  * For each key: NAME.pem of the key folders where it is; else --sign-with; else
- * "sign_with": {ROLE: COMMAND} of pawl-repo.json. A command is split at spaces
- * and executed directly, without a shell and without quoting; its first word is
- * looked up in PATH when it has no slash. It gets the bytes to be signed on
- * standard input, PAWL_ROLE (root, targets, releases, snapshot, timestamp) and
- * PAWL_KEYID beside our own environment, and writes the raw signature (ECDSA:
- * DER), nothing else, to standard output within five minutes.
+ * "sign_with": {KEY: COMMAND} of pawl-repo.json (KEY: root, release, online).
+ *
+ * A command is split at spaces and executed directly, without a shell and
+ * without quoting; its first word is looked up in PATH when it has no slash. It
+ * gets the bytes to be signed on standard input, PAWL_ROLE (root, targets,
+ * releases, snapshot, timestamp) and PAWL_KEYID beside our own environment, and
+ * writes the raw signature (ECDSA: DER), nothing else, to standard output
+ * within five minutes.
  */
 #pragma once
 

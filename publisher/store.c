@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/must.h"
 #include "publisher/publisher.h"
 
 #define CHUNK (256 * 1024)
@@ -61,7 +62,7 @@ static int check(const uint8_t got[HASH_SIZE], const uint8_t want[HASH_SIZE], st
 {
 	char hex[HASH_HEX_SIZE];
 
-	if (hash_equal(got, want))
+	if (MUST("publisher.object-hash", hash_equal(got, want)))
 		return 0;
 	hash_to_hex(want, hex);
 	return err_set(e, E_HASH, "content is not that of object %s: make the release again", hex);

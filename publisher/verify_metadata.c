@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/must.h"
 #include "agent/trust/key.h"
 #include "publisher/verify.h"
 
@@ -20,7 +21,7 @@ static int check_signed(struct verify *v, const char *path, const json_t *root, 
 
 	if (roles_count_signatures(root, signer, file, &n, e) < 0)
 		return -1;
-	if (want == 0 || n < want)
+	if (!MUST("verify.signed", want > 0 && n >= want))
 		verify_problem(v, E_SIG, path, "%u valid signatures by %s's %s keys, needed are %u",
 			n, whose, signer, want);
 	return 0;
@@ -110,8 +111,9 @@ static int check_meta(struct verify *v, const char *path, enum role role, const 
 	if (hash_bytes(HASH_SHA256, raw->data, raw->len, digest, e) < 0)
 		return -1;
 	hash_to_hex(digest, hex);
-	if (json_integer_value(json_object_get(meta, "length")) != (json_int_t)raw->len || !want ||
-		strcmp(want, hex) != 0)
+	bool same = json_integer_value(json_object_get(meta, "length")) == (json_int_t)raw->len &&
+		    want && strcmp(want, hex) == 0;
+	if (!MUST("verify.meta-hash", same))
 		verify_problem(v, E_HASH, path, "differs from the length and hash that are signed");
 	if (json_integer_value(json_object_get(meta, "version")) != roles_version(&v->roles, role))
 		verify_problem(v, E_MIX, path, "holds another version than is signed");
@@ -213,7 +215,7 @@ static int check_older(struct verify *v, int dir, const char *name, enum role ro
 		unsigned want = roles_threshold(root, signer);
 		if (roles_count_signatures(root, signer, file, &n, e) < 0)
 			return -1;
-		if (want > 0 && n >= want)
+		if (MUST("verify.older-signed", want > 0 && n >= want))
 			return 0;
 	}
 	verify_problem(v, E_SIG, path, "is signed by no %s keys that ever were", signer);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/must.h"
 #include "agent/plan/manifest.h"
 #include "publisher/verify.h"
 
@@ -76,8 +77,9 @@ static int check_manifest(struct verify *v, int public_dir, const char *path, js
 	if (hash_bytes(HASH_SHA256, raw.data, raw.len, digest, e) < 0)
 		return -1;
 	hash_to_hex(digest, hex);
-	if (strcmp(hex, hash) != 0 ||
-		json_integer_value(json_object_get(target, "length")) != (json_int_t)raw.len) {
+	bool same = strcmp(hex, hash) == 0 &&
+		    json_integer_value(json_object_get(target, "length")) == (json_int_t)raw.len;
+	if (!MUST("verify.manifest-hash", same)) {
 		verify_problem(
 			v, E_HASH, stored, "differs from the length and hash that are signed");
 		return 0;
@@ -127,7 +129,8 @@ static int check_file(struct verify *v, int public_dir, const char *path, const 
 	if (publisher_hash_file(fd, digest, &got, e) < 0)
 		return err_wrap(e, "%s", path);
 	hash_to_hex(digest, hex);
-	if (strcmp(hex, want) != 0 || (length >= 0 && got != (uint64_t)length))
+	bool same = strcmp(hex, want) == 0 && (length < 0 || got == (uint64_t)length);
+	if (!MUST("verify.file-hash", same))
 		verify_problem(v, E_HASH, path, "differs from its hash or length");
 	return 0;
 }

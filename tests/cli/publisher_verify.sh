@@ -55,13 +55,25 @@ for what in './metadata/1.root.json' './metadata/2.root.json' './metadata/4.root
 	restore
 done
 for file in metadata/timestamp.json metadata/4.targets.json metadata/4.releases.json \
-	metadata/5.snapshot.json metadata/3.root.json; do
+	metadata/5.snapshot.json metadata/3.root.json metadata/1.targets.json; do
 	edit_text "$file" 's/"expires":"2/"expires":"3/'
 	out=$(repo verify 2>&1)
 	[ $? -ne 0 ] && printf '%s\n' "$out" | grep -q "^E_SIG $file"
 	tap_result $? "a later expiry in $file is not signed"
 	restore
 done
+
+# The signature still fits, the hash above it does not.
+for file in metadata/4.targets.json metadata/4.releases.json metadata/5.snapshot.json; do
+	echo >>"$W/public/$file"
+	tap_refuse "a longer $file is not what is signed" 18 "$file" repo verify
+	restore
+done
+file=$(name_of './targets/demo/*.stable.json')
+edit_text "$file" 's/"security"/"mixed"/; s/"functional"/"security"/'
+tap_refuse "a manifest that says something else" 18 "$file: differs from the length and hash" \
+	repo verify
+restore
 
 for what in './metadata/3.root.json' './metadata/5.snapshot.json' './targets/demo/*.stable.json' \
 	'./targets/demo/releases/*.2.json' './objects/*/*'; do
