@@ -112,15 +112,12 @@ static int get_small(struct bundle *b, const char *folder, const char *name, str
 		m = bundle_find(b, full);
 	if (!m)
 		return err_set(e, E_NOTFOUND, "bundle %s has no %s/%.100s", b->name, folder, name);
-	if (!MUST("bundle.limit", m->size <= out->limit))
-		return err_set(e, E_SIZE, "bundle %s: %s has %llu bytes, %zu are allowed", b->name,
-			full, (unsigned long long)m->size, out->limit);
 	for (uint64_t at = 0; at < m->size; at += sizeof(chunk)) {
 		size_t len = m->size - at < sizeof(chunk) ? (size_t)(m->size - at) : sizeof(chunk);
 		if (read_bytes(b, m->offset + at, chunk, len, e) < 0)
 			return err_wrap(e, "bundle %s: %s", b->name, full);
 		if (buf_add(out, chunk, len, e) < 0)
-			return -1;
+			return err_wrap(e, "bundle %s: %s", b->name, full);
 	}
 	if (tag) {
 		tag->text[0] = 0;
@@ -151,22 +148,66 @@ struct fetcher bundle_targets(struct bundle *b)
 	return (struct fetcher){.ctx = b, .get = get_target};
 }
 
-struct object {
+struct bundle_object {
 	struct bundle *b;
 	const struct bundle_member *member;
+	struct byte_range *ranges; /* what will be read, in places of the bundle */
+	size_t count;
 };
+
+static int object_expect(void *ctx, const struct byte_range *ranges, size_t count, struct err *e)
+{
+	struct bundle_object *o = ctx;
+	struct byte_range *moved = calloc(count ? count : 1, sizeof(*moved));
+
+	if (!moved)
+		return err_set(e, E_NOMEM, "no memory for %zu ranges", count);
+	for (size_t i = 0; i < count; i++)
+		moved[i] =
+			(struct byte_range){o->member->offset + ranges[i].offset, ranges[i].length};
+	free(o->ranges);
+	o->ranges = moved;
+	o->count = count;
+	o->b->announced = NULL;
+	return 0;
+}
+
+/* Several objects share one reader below: it is told whose turn it is. */
+static int announce(const struct bundle_object *o, struct err *e)
+{
+	const struct byte_range whole = {o->member->offset, o->member->size};
+	struct reader *from = &o->b->from;
+
+	if (!from->expect || o->b->announced == o)
+		return 0;
+	if (from->expect(from->ctx, o->ranges ? o->ranges : &whole, o->ranges ? o->count : 1, e) <
+		0)
+		return -1;
+	o->b->announced = o;
+	return 0;
+}
 
 static int object_read(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
 {
-	const struct object *o = ctx;
+	const struct bundle_object *o = ctx;
 
 	if (!MUST("bundle.object-place",
 		    offset <= o->member->size && len <= o->member->size - offset))
 		return err_set(e, E_SIZE, "bundle %s: no bytes %llu+%zu in %s", o->b->name,
 			(unsigned long long)offset, len, o->member->name);
-	if (read_bytes(o->b, o->member->offset + offset, data, len, e) < 0)
+	if (announce(o, e) < 0 || read_bytes(o->b, o->member->offset + offset, data, len, e) < 0)
 		return err_wrap(e, "bundle %s: %s", o->b->name, o->member->name);
 	return 0;
+}
+
+static void object_close(void *ctx)
+{
+	struct bundle_object *o = ctx;
+
+	if (o->b->announced == o)
+		o->b->announced = NULL;
+	free(o->ranges);
+	free(o);
 }
 
 static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
@@ -184,11 +225,13 @@ static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t leng
 	if (!MUST("bundle.object-size", m->size == length))
 		return err_set(e, E_SIZE, "bundle %s: %s has %llu bytes, signed are %llu", b->name,
 			name, (unsigned long long)m->size, (unsigned long long)length);
-	struct object *o = malloc(sizeof(*o));
+	struct bundle_object *o = calloc(1, sizeof(*o));
 	if (!o)
 		return err_set(e, E_NOMEM, "no memory for an object");
-	*o = (struct object){.b = b, .member = m};
-	*out = (struct reader){.ctx = o, .read = object_read, .close = free};
+	o->b = b;
+	o->member = m;
+	*out = (struct reader){
+		.ctx = o, .expect = object_expect, .read = object_read, .close = object_close};
 	return 0;
 }
 

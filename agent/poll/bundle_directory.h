@@ -14,8 +14,11 @@ struct bundle_member {
 	uint64_t size;
 };
 
+struct bundle_object;
+
 struct bundle {
 	struct reader from;
+	const struct bundle_object *announced; /* whose ranges `from` was told last */
 	uint64_t size;
 	char name[256]; /* for messages */
 	struct bundle_member *members; /* sorted by name once the directory is read */

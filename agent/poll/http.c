@@ -224,15 +224,10 @@ static int read_body(struct http_transfer *t, const char *url, struct buf *out, 
 	return 0;
 }
 
-static void cleanup_transfer(struct http_transfer **t)
-{
-	http_transfer_end(*t);
-}
-
 int http_get(struct http *h, const char *url, struct fetch_tag *tag, bool *unchanged,
 	struct buf *out, struct err *e)
 {
-	__attribute__((cleanup(cleanup_transfer))) struct http_transfer *t = NULL;
+	AUTO_TRANSFER struct http_transfer *t = NULL;
 	char prefix[TAG_PREFIX + 1];
 	struct http_request q = {
 		.url = url,
@@ -267,7 +262,7 @@ int http_get(struct http *h, const char *url, struct fetch_tag *tag, bool *uncha
 
 int http_size(struct http *h, const char *url, uint64_t *size, struct err *e)
 {
-	__attribute__((cleanup(cleanup_transfer))) struct http_transfer *t = NULL;
+	AUTO_TRANSFER struct http_transfer *t = NULL;
 	const struct http_request q = {
 		.url = url,
 		.with_range = true, /* one byte: unlike HEAD, every server answers it */

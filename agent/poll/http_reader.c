@@ -8,12 +8,13 @@
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
 #include "agent/base/must.h"
+#include "agent/poll/http_ranges.h"
 #include "agent/poll/http_transfer.h"
 
-#define JOIN_GAP     (16 * 1024) /* ranges closer than this share a request (design 5) */
-#define PROGRESS_MIN (256 * 1024) /* new bytes that earn a fresh set of retries */
-#define RANGES_MAX   (1024 * 1024)
-#define WASTE_FACTOR 8 /* times the object's length may be thrown away, in all */
+#define HTTP_JOIN_GAP (16 * 1024) /* ranges closer than this share a request (design 5) */
+#define PROGRESS_MIN  (256 * 1024) /* new bytes that earn a fresh set of retries */
+#define RANGES_MAX    (1024 * 1024)
+#define WASTE_FACTOR  8 /* times the object's length may be thrown away, in all */
 
 struct http_reader {
 	struct http *http;
@@ -21,8 +22,7 @@ struct http_reader {
 	uint64_t length;
 	uint64_t deadline_ms; /* set by the first read */
 
-	struct byte_range *runs; /* what was announced, joined */
-	size_t run_count;
+	struct http_ranges ranges; /* what was announced */
 
 	struct http_transfer *transfer; /* NULL = no request under way */
 	uint64_t pos; /* of the next byte that it gives */
@@ -44,59 +44,14 @@ static void drop_transfer(struct http_reader *r)
 	r->transfer = NULL;
 }
 
-/* --- Which bytes to ask for ---------------------------------------------- */
-
-static int check_range(
-	const struct http_reader *r, const struct byte_range *b, uint64_t after, struct err *e)
-{
-	uint64_t end;
-
-	if (size_add_over(b->offset, b->length, &end) || end > r->length || b->offset < after)
-		return err_set(e, E_INTERNAL, "%s: range of %llu bytes at %llu is out of order",
-			r->url, (unsigned long long)b->length, (unsigned long long)b->offset);
-	return 0;
-}
-
 static int reader_expect(void *ctx, const struct byte_range *ranges, size_t count, struct err *e)
 {
 	struct http_reader *r = ctx;
-	AUTO_FREE struct byte_range *runs = NULL;
-	uint64_t after = 0;
-	size_t n = 0;
 
-	if (count > RANGES_MAX)
-		return err_set(e, E_INTERNAL, "%s: %zu ranges are too many", r->url, count);
-	runs = calloc(count ? count : 1, sizeof(*runs));
-	if (!runs)
-		return err_set(e, E_NOMEM, "no memory for %zu ranges", count);
-	for (size_t i = 0; i < count; i++) {
-		if (check_range(r, &ranges[i], after, e) < 0)
-			return -1;
-		bool join = n > 0 && ranges[i].offset - after < JOIN_GAP;
-		after = ranges[i].offset + ranges[i].length;
-		if (join)
-			runs[n - 1].length = after - runs[n - 1].offset;
-		else
-			runs[n++] = ranges[i];
-	}
-	free(r->runs);
-	r->runs = steal_ptr(runs);
-	r->run_count = n;
+	if (http_ranges_set(&r->ranges, ranges, count, r->length, e) < 0)
+		return err_wrap(e, "%s", r->url);
 	drop_transfer(r);
 	return 0;
-}
-
-/* The end of the request that serves `len` bytes at `offset`. */
-static uint64_t end_of_request(const struct http_reader *r, uint64_t offset, uint64_t len)
-{
-	if (!r->runs)
-		return r->length;
-	for (size_t i = 0; i < r->run_count; i++) {
-		uint64_t end = r->runs[i].offset + r->runs[i].length;
-		if (offset >= r->runs[i].offset && offset < end)
-			return end > offset + len ? end : offset + len;
-	}
-	return offset + len;
 }
 
 /* --- One request ----------------------------------------------------------- */
@@ -227,7 +182,7 @@ static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t
 
 	drop_transfer(r);
 	r->is_stream = false;
-	r->end = end_of_request(r, first, len);
+	r->end = http_ranges_end(&r->ranges, first, len, r->length);
 	whole = first == 0 && r->end == r->length;
 	struct http_request q = {
 		.url = r->url,
@@ -253,7 +208,7 @@ static bool can_go_on(const struct http_reader *r, uint64_t offset)
 {
 	if (!r->transfer || offset < r->pos || offset >= r->end)
 		return false;
-	return r->is_stream || offset - r->pos < JOIN_GAP;
+	return r->is_stream || offset - r->pos < HTTP_JOIN_GAP;
 }
 
 static int skip_gap(struct http_reader *r, uint64_t offset, struct err *e)
@@ -375,7 +330,7 @@ static void reader_free(void *ctx)
 	struct http_reader *r = ctx;
 
 	drop_transfer(r);
-	free(r->runs);
+	http_ranges_free(&r->ranges);
 	free(r);
 }
 

@@ -7,35 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/clock.h"
 #include "agent/base/must.h"
 
 #define POLL_MS  500 /* libcurl returns earlier when there is news */
 #define DRAIN_MS 1000
-
-struct http_transfer {
-	struct http *http;
-	CURL *easy;
-	struct curl_slist *headers;
-	char error[CURL_ERROR_SIZE];
-	char host[256]; /* for messages */
-	struct http_response response;
-	size_t header_bytes;
-	bool has_head;
-	bool finished;
-	bool paused;
-	bool is_added; /* to the multi handle */
-	bool is_broken; /* failed: not worth draining */
-	CURLcode result;
-	struct err refused; /* why a callback stopped it */
-	uint64_t deadline_ms;
-	/* Low speed is measured while we wait for the network, not while the caller writes. */
-	uint64_t waited_ms;
-	uint64_t window_bytes;
-	size_t start; /* of what is in `buffer` */
-	size_t end;
-	uint8_t buffer[HTTP_BUFFER_SIZE];
-};
 
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
@@ -181,147 +158,43 @@ static int fail(struct http_transfer *t, struct err *e)
 		e, code, "%s: %s", t->host, t->error[0] ? t->error : curl_easy_strerror(t->result));
 }
 
-static int add_header(struct http_transfer *t, struct err *e, const char *name, const char *value)
+int http_transfer_make(struct http *h, const char *host, uint64_t deadline_ms,
+	struct http_transfer **out, struct err *e)
 {
-	char line[HTTP_ETAG_SIZE + 64];
-
-	if (snprintf(line, sizeof(line), "%s%s", name, value) >= (int)sizeof(line))
-		return err_set(e, E_INTERNAL, "header too long");
-	struct curl_slist *more = curl_slist_append(t->headers, line);
-	if (!more)
-		return err_set(e, E_NOMEM, "no memory for a header");
-	t->headers = more;
-	return 0;
-}
-
-static int add_headers(
-	struct http_transfer *t, const struct http_request *q, bool with_credentials, struct err *e)
-{
-	char range[64];
-
-	snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)q->first,
-		(unsigned long long)q->last);
-	if (q->with_range && add_header(t, e, "Range: bytes=", range) < 0)
-		return -1;
-	if (q->if_range && add_header(t, e, "If-Range: ", q->if_range) < 0)
-		return -1;
-	if (q->if_none_match && add_header(t, e, "If-None-Match: ", q->if_none_match) < 0)
-		return -1;
-	if (with_credentials && t->http->authorization[0]) {
-		struct curl_slist *more = curl_slist_append(t->headers, t->http->authorization);
-		if (!more)
-			return err_set(e, E_NOMEM, "no memory for a header");
-		t->headers = more;
-	}
-	return 0;
-}
-
-static CURLcode set_request(struct http_transfer *t, const char *url)
-{
-	CURL *c = t->easy;
-	CURLcode rc = curl_easy_setopt(c, CURLOPT_URL, url);
-
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
-	curl_easy_setopt(c, CURLOPT_PRIVATE, (char *)t);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-	return rc;
-}
-
-static void cleanup_transfer(struct http_transfer **t)
-{
-	http_transfer_end(*t);
-}
-
-/* Sends the request to one URL and waits for the head of its answer. */
-static int ask(struct http *h, const struct http_request *q, const char *url, const char *host,
-	bool with_credentials, struct http_transfer **out, struct err *e)
-{
-	__attribute__((cleanup(cleanup_transfer))) struct http_transfer *t = calloc(1, sizeof(*t));
+	AUTO_TRANSFER struct http_transfer *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return err_set(e, E_NOMEM, "no memory for a transfer");
 	t->http = h;
-	t->deadline_ms = q->deadline_ms;
+	t->deadline_ms = deadline_ms;
 	snprintf(t->host, sizeof(t->host), "%s", host);
 	t->easy = curl_easy_init();
 	if (!t->easy)
 		return err_set(e, E_NOMEM, "no memory for a transfer");
-	if (http_setup(h, t->easy, with_credentials, e) < 0 ||
-		add_headers(t, q, with_credentials, e) < 0)
-		return -1;
-	if (set_request(t, url) != CURLE_OK || curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)
+	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
+	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, (char *)t);
+	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	*out = steal_ptr(t);
+	return 0;
+}
+
+int http_transfer_run(struct http_transfer *t, const char *url, struct err *e)
+{
+	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK ||
+		curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) != CURLE_OK ||
+		curl_multi_add_handle(t->http->multi, t->easy) != CURLM_OK)
 		return err_set(e, E_INTERNAL, "libcurl refuses the request");
 	t->is_added = true;
-	h->active++;
+	t->http->active++;
 	while (!t->has_head && !t->finished) {
 		if (pump(t, e) < 0)
 			return -1;
 	}
 	/* With a head there is something to judge; what broke behind it shows when it is read. */
-	if (!t->has_head)
-		return fail(t, e);
-	*out = t;
-	t = NULL;
-	return 0;
-}
-
-static bool is_redirect(long status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/* Where the answer points to, if that place may be asked: `url` moves on. */
-static int read_redirect(const struct http_transfer *t, char url[HTTP_URL_SIZE],
-	struct http_origin *origin, struct err *e)
-{
-	char to[HTTP_URL_SIZE];
-	struct err why = {0};
-
-	if (t->response.is_broken || http_url_resolve(url, t->response.location, to, &why) < 0)
-		return err_set(e, E_NET, "%s: redirect refused: %s", t->host,
-			why.code ? why.text : "its head cannot be read");
-	/* Only https, also where http is allowed: no server may take TLS away (CVE-2019-3462). */
-	if (!MUST("http.redirect", http_url_check(to, false, origin, &why) == 0))
-		return err_set(e, E_NET, "%s: redirect refused: %s", t->host, why.text);
-	memcpy(url, to, HTTP_URL_SIZE);
-	return 0;
-}
-
-int http_transfer_start(
-	struct http *h, const struct http_request *q, struct http_transfer **out, struct err *e)
-{
-	struct http_origin first;
-	struct http_origin now;
-	char url[HTTP_URL_SIZE];
-
-	h->hint = (struct http_hint){0};
-	if (http_url_check(q->url, h->o.allow_http, &first, e) < 0)
-		return -1;
-	now = first;
-	snprintf(url, sizeof(url), "%s", q->url);
-	for (int hops = 0;; hops++) {
-		__attribute__((cleanup(cleanup_transfer))) struct http_transfer *t = NULL;
-		if (!MUST("http.redirects", hops <= HTTP_REDIRECTS_MAX))
-			return err_set(e, E_NET, "%s: more than %d redirects", first.host,
-				HTTP_REDIRECTS_MAX);
-		/* Token and client certificate belong to the first origin alone. */
-		bool mine = MUST("http.origin", http_origin_is_same(&first, &now));
-		if (ask(h, q, url, now.host, mine, &t, e) < 0)
-			return -1;
-		h->hint.status = t->response.status;
-		if (!is_redirect(t->response.status)) {
-			h->hint.retry_after = http_response_retry_after(&t->response, clock_wall());
-			*out = t;
-			t = NULL;
-			return 0;
-		}
-		if (read_redirect(t, url, &now, e) < 0)
-			return -1;
-	}
+	return t->has_head ? 0 : fail(t, e);
 }
 
 const struct http_response *http_transfer_response(const struct http_transfer *t)

@@ -41,7 +41,30 @@ struct http_request {
 	uint64_t deadline_ms; /* monotonic; E_TIMEOUT after it */
 };
 
-struct http_transfer;
+/* A request under way. Fields are for http_request.c and http_transfer.c alone. */
+struct http_transfer {
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	char error[CURL_ERROR_SIZE];
+	char host[256]; /* for messages */
+	struct http_response response;
+	size_t header_bytes;
+	bool has_head;
+	bool finished;
+	bool paused;
+	bool is_added; /* to the multi handle */
+	bool is_broken; /* failed: not worth draining */
+	CURLcode result;
+	struct err refused; /* why a callback stopped it */
+	uint64_t deadline_ms;
+	/* Low speed is measured while we wait for the network, not while the caller writes. */
+	uint64_t waited_ms;
+	uint64_t window_bytes;
+	size_t start; /* of what is in `buffer` */
+	size_t end;
+	uint8_t buffer[HTTP_BUFFER_SIZE];
+};
 
 /* Makes and frees what connections live in; both may be called again. */
 int http_connections_make(struct http *h, struct err *e);
@@ -68,6 +91,20 @@ void http_transfer_end(struct http_transfer *t);
 
 /* Is this a status and a head whose body may be used at all? E_NOTFOUND (404, 403), E_NET. */
 int http_check_response(const struct http_response *r, const char *url, struct err *e);
+
+/*
+ * For http_request.c: makes a transfer that is not sent yet (options and headers
+ * are set on it), then sends it to `url` and waits for the head of the answer.
+ */
+int http_transfer_make(struct http *h, const char *host, uint64_t deadline_ms,
+	struct http_transfer **out, struct err *e);
+int http_transfer_run(struct http_transfer *t, const char *url, struct err *e);
+
+static inline void cleanup_transfer(struct http_transfer **t)
+{
+	http_transfer_end(*t);
+}
+#define AUTO_TRANSFER __attribute__((cleanup(cleanup_transfer)))
 
 /* http_setup.c: what every request has in common, and TLS. */
 int http_setup(struct http *h, CURL *easy, bool with_credentials, struct err *e);

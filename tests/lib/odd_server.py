@@ -34,6 +34,7 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   stall,N             N bytes of the body, then nothing
   silence             takes the request and says nothing
   cut,N[,K]           N bytes of the body, then a reset; only the first K times
+  header,NAME,VALUE   one further header
   headers,N           N bytes of further headers
   status,N[,RETRY]    status N with a HTML page; with Retry-After
   status-after,K,N    status N from the Kth request of the path on
@@ -212,6 +213,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.entry["status"] = status
         out = ["HTTP/1.1 %d Odd" % status, "Date: " + self.date_time_string()]
         out += ["%s: %s" % h for h in headers.items()]
+        if "header" in self.odd:
+            out.append("%s: %s" % tuple(self.odd["header"]))
         for i in range(self.number("headers") // 1000 + (1 if "headers" in self.odd else 0)):
             out.append("X-Odd-%d: %s" % (i, "x" * 980))
         self.wfile.write(("\r\n".join(out) + "\r\n\r\n").encode("latin-1"))

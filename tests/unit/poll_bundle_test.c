@@ -17,6 +17,9 @@
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/poll/bundle.h"
+#ifdef CONFIG_HTTP
+#include "tests/lib/odd_server.h"
+#endif
 
 #define HEX1   "aa11111111111111111111111111111111111111111111111111111111111111"
 #define HEX2   "bb22222222222222222222222222222222222222222222222222222222222222"
@@ -322,29 +325,30 @@ static void refuses_the_target_of_a_link_on_a_file(void **state)
 
 static void refuses_pax_and_gnu_overrides(void **state)
 {
-	struct tar t = good_start();
+	/* Another name, another size, and one that changes nothing but where the content is. */
+	static const char *const records[] = {
+		"25 path=../../etc/passwd\n", "13 size=9999\n", "19 mtime=123456789\n"};
 
 	(void)state;
-	add(&t, "PaxHeaders/x", 'x', "25 path=../../etc/passwd\n");
-	add_file(&t, OBJECT);
-	assert_refused(&t, "no regular file");
-	t = good_start();
-	add(&t, "PaxHeaders/x", 'x', "13 size=9999\n");
-	add_file(&t, OBJECT);
-	assert_refused(&t, "no regular file");
-	t = good_start();
-	add(&t, "PaxHeaders/g", 'g', "25 path=../../etc/passwd\n");
-	add_file(&t, OBJECT);
-	assert_refused(&t, "no regular file");
-	t = good_start();
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		struct tar t = good_start();
+		add(&t, "PaxHeaders/x", 'x', records[i]);
+		add_file(&t, OBJECT);
+		assert_refused(&t, "more than one header");
+		t = good_start();
+		add(&t, "PaxHeaders/g", 'g', records[i]);
+		add_file(&t, OBJECT);
+		assert_refused(&t, "more than one header");
+	}
+	struct tar t = good_start();
 	add(&t, "././@LongLink", 'L', "objects/aa/" HEX1);
 	add_file(&t, "short");
-	assert_refused(&t, "no regular file");
+	assert_refused(&t, "more than one header");
 	/* As the very first member, too. */
 	t = (struct tar){0};
 	add(&t, "PaxHeaders/x", 'x', "29 path=metadata/1.root.json\n");
 	add_file(&t, ROOT);
-	assert_refused(&t, "no regular file");
+	assert_refused(&t, "more than one header");
 }
 
 static void refuses_gnu_headers(void **state)
@@ -674,6 +678,116 @@ static void a_reader_serves_as_well_and_is_closed(void **state)
 	free(t.data);
 }
 
+static struct byte_range told[4];
+static size_t told_count;
+static int told_times;
+
+static int memory_expect(void *ctx, const struct byte_range *ranges, size_t count, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	assert_true(count <= 4);
+	if (count)
+		memcpy(told, ranges, count * sizeof(*ranges));
+	told_count = count;
+	told_times++;
+	return 0;
+}
+
+static void what_will_be_read_is_handed_on_in_places_of_the_bundle(void **state)
+{
+	static const struct byte_range ranges[] = {{1, 2}, {5, 3}};
+	struct tar t = good_start();
+	size_t first = add(&t, OBJECT, '0', "the object") + BLOCK;
+	size_t second = add(&t, "objects/bb/" HEX2, '0', "another one") + BLOCK;
+	struct reader one = {0};
+	struct reader two = {0};
+	uint8_t sha[HASH_SIZE];
+	struct bundle *b = NULL;
+	struct err e = {0};
+	char got[16] = "";
+
+	(void)state;
+	grow(&t, (size_t)2 * BLOCK);
+	struct memory m = {.data = t.data, .len = t.len, .fail_at = UINT64_MAX};
+	struct reader r = {
+		.ctx = &m, .expect = memory_expect, .read = memory_read, .close = memory_close};
+	assert_int_equal(bundle_open_reader(&r, t.len, "b", &b, &e), 0);
+	assert_int_equal(told_times, 1);
+	assert_int_equal(told_count, 0);
+	struct object_source s = bundle_objects(b);
+	assert_int_equal(hash_from_hex(HEX1, sha, &e), 0);
+	assert_int_equal(s.open(s.ctx, sha, 10, &one, &e), 0);
+	assert_int_equal(hash_from_hex(HEX2, sha, &e), 0);
+	assert_int_equal(s.open(s.ctx, sha, 11, &two, &e), 0);
+	assert_int_equal(one.expect(one.ctx, ranges, 2, &e), 0);
+	assert_int_equal(one.read(one.ctx, 1, got, 2, &e), 0);
+	assert_memory_equal(got, "he", 2);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].offset, first + 5);
+	assert_int_equal(told[1].length, 3);
+	assert_int_equal(two.read(two.ctx, 0, got, 7, &e), 0);
+	assert_memory_equal(got, "another", 7);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].offset, second);
+	assert_int_equal(told[0].length, 11);
+	assert_int_equal(two.read(two.ctx, 7, got, 4, &e), 0);
+	assert_int_equal(told_times, 3);
+	reader_close(&one);
+	reader_close(&two);
+	bundle_close(b);
+	free(t.data);
+}
+
+#ifdef CONFIG_HTTP
+static void a_bundle_is_read_over_one_connection(void **state)
+{
+	const struct http_options o = {.allow_http = true};
+	struct odd_server server = odd_start(folder, NULL, NULL);
+	const char *url = odd_url(&server, "b.pawl");
+	struct tar t = good_start();
+	struct reader reader = {0};
+	struct reader object = {0};
+	struct http *http = NULL;
+	struct bundle *b = NULL;
+	struct err e = {0};
+	uint8_t sha[HASH_SIZE];
+	char got[16] = "";
+	uint64_t size = 0;
+
+	(void)state;
+	add(&t, OBJECT, '0', "the object");
+	add_header(&t, "objects/bb/" HEX2, '0', 400 * BLOCK);
+	grow(&t, (size_t)402 * BLOCK);
+	write_tar(&t);
+	assert_int_equal(http_open(&o, &http, &e), 0);
+	assert_int_equal(http_size(http, url, &size, &e), 0);
+	assert_int_equal(http_reader(http, url, size, &reader, &e), 0);
+	if (bundle_open_reader(&reader, size, url, &b, &e) < 0)
+		fail_msg("%s", e.text);
+	struct fetcher f = bundle_metadata(b);
+	get_small(&f, "1.root.json", "content");
+	struct object_source s = bundle_objects(b);
+	assert_int_equal(hash_from_hex(HEX1, sha, &e), 0);
+	assert_int_equal(s.open(s.ctx, sha, 10, &object, &e), 0);
+	assert_int_equal(object.read(object.ctx, 0, got, 10, &e), 0);
+	assert_string_equal(got, "the object");
+	reader_close(&object);
+	bundle_close(b);
+	http_close(http);
+	json_t *log = odd_log(&server, NULL);
+	json_int_t port = json_integer_value(json_object_get(json_array_get(log, 0), "connection"));
+	for (size_t i = 0; i < json_array_size(log); i++)
+		assert_int_equal(
+			json_integer_value(json_object_get(json_array_get(log, i), "connection")),
+			port);
+	/* Its headers, its end, and what was asked for: not the content between. */
+	assert_true(odd_sent(log, "b.pawl") < (uint64_t)20 * BLOCK);
+	json_decref(log);
+	odd_stop(&server);
+}
+#endif
+
 static int start(void **state)
 {
 	(void)state;
@@ -716,6 +830,10 @@ int main(void)
 		cmocka_unit_test(a_file_swapped_behind_its_name_is_not_seen),
 		cmocka_unit_test(a_file_that_shrinks_is_an_error_and_not_zeros),
 		cmocka_unit_test(a_reader_serves_as_well_and_is_closed),
+		cmocka_unit_test(what_will_be_read_is_handed_on_in_places_of_the_bundle),
+#ifdef CONFIG_HTTP
+		cmocka_unit_test(a_bundle_is_read_over_one_connection),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include "agent/base/clock.h"
 #include "agent/poll/http_transfer.h"
 #include "tests/lib/odd_server.h"
@@ -109,6 +112,17 @@ static void limits_the_headers(void **state)
 		"headers");
 }
 
+static void refuses_heads_that_can_be_read_in_two_ways(void **state)
+{
+	struct http_options o = http();
+	struct answer a;
+
+	(void)state;
+	assert_refused(get_with(&o, odd_url(&plain, "~header,Content-Length,3/small"), 100, &a), &a,
+		E_NET, "cannot be read");
+	assert_int_equal(get_with(&o, odd_url(&plain, "~header,X-Length,3/small"), 100, &a), 0);
+}
+
 static void decodes_nothing(void **state)
 {
 	struct http_options o = http();
@@ -152,6 +166,27 @@ static void gives_up_at_the_deadline(void **state)
 	assert_refused(get_with(&o, odd_url(&plain, "~silence/big"), 4096, &a), &a, E_TIMEOUT,
 		"time limit");
 	assert_true(a.ms < 2500);
+}
+
+static void gives_up_on_a_handshake_that_never_comes(void **state)
+{
+	struct http_options o = https();
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	struct answer got;
+	char url[64];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	/* The kernel takes the connection, nobody answers. */
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/x", ntohs(a.sin_port));
+	o.connect_seconds = 1;
+	assert_refused(get_with(&o, url, 100, &got), &got, E_TIMEOUT, "");
+	assert_true(got.ms < 2500);
+	close(fd);
 }
 
 static void follows_few_redirects_and_to_https_only(void **state)
@@ -582,9 +617,11 @@ int main(void)
 		cmocka_unit_test(gets_a_file_over_tls),
 		cmocka_unit_test(stops_at_the_cap_and_does_not_read_on),
 		cmocka_unit_test(limits_the_headers),
+		cmocka_unit_test(refuses_heads_that_can_be_read_in_two_ways),
 		cmocka_unit_test(decodes_nothing),
 		cmocka_unit_test(gives_up_on_what_is_slow),
 		cmocka_unit_test(gives_up_at_the_deadline),
+		cmocka_unit_test(gives_up_on_a_handshake_that_never_comes),
 		cmocka_unit_test(follows_few_redirects_and_to_https_only),
 		cmocka_unit_test(a_redirect_cannot_write_request_lines),
 		cmocka_unit_test(credentials_stay_with_their_origin),
