@@ -48,6 +48,11 @@ seen_right() {
 recovers() {
 	recovers_kind=$1
 	shift
+	# Killed after the last change: another run would be another rotation.
+	if [ "$recovers_kind" = rotate ] && rotate_done >"$T/again" 2>&1; then
+		good >>"$T/again" 2>&1
+		return
+	fi
 	repo --quiet "$@" >"$T/again" 2>&1 && good >>"$T/again" 2>&1 &&
 		"${recovers_kind}_done" >>"$T/again" 2>&1
 }
