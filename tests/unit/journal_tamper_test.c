@@ -299,6 +299,33 @@ static void forged_details_differ_from_what_the_milestone_names(void **state)
 	buf_free(&l.file);
 }
 
+static bool says(struct world *w, const char *name, const char *text)
+{
+	AUTO_BUF struct buf b = world_read(w, name);
+
+	return memmem(b.data, b.len, text, strlen(text)) != NULL;
+}
+
+/* The agent, too, notices at its next start, and the forged ones stay as evidence. */
+static void forged_details_are_found_when_opened(void **state)
+{
+	AUTO_WORLD struct world w = small_world();
+	struct lines l = split(&w, D1);
+	struct line first;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(line_read(l.text[1], l.len[1] - 1, &first, NULL, &e), 0);
+	join(&w, D1, &l, (const int[]){0, 1, -1});
+	forge(&w, D1, "{\"v\":1,\"seq\":4,\"epoch\":1,\"boot\":7,\"mono\":1,\"wall\":1",
+		first.hash);
+	journal_close(world_open(&w));
+	assert_true(says(&w, M1, "\"evt\":\"journal.truncated\""));
+	assert_true(says(&w, M1, "\"data\":{\"chain\":\"details\",\"want\":4,\"last\":4}"));
+	assert_bad(&w, "m-00000001.jsonl", 4, "details up to 4");
+	buf_free(&l.file);
+}
+
 static void numbers_must_rise(void **state)
 {
 	AUTO_WORLD struct world w = small_world();
@@ -349,6 +376,7 @@ int main(void)
 		cmocka_unit_test(swapped_and_missing_segments_are_found),
 		cmocka_unit_test(details_that_a_milestone_vouches_for_cannot_go_or_change),
 		cmocka_unit_test(forged_details_differ_from_what_the_milestone_names),
+		cmocka_unit_test(forged_details_are_found_when_opened),
 		cmocka_unit_test(numbers_must_rise),
 		cmocka_unit_test(each_stops_at_the_bad_record),
 	};
