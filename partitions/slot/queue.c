@@ -3,13 +3,12 @@
 #include "partitions/slot/queue.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "partitions/slot/pages.h"
+#include "partitions/slot/thread.h"
 
 #define BUFFERS 2
 
@@ -74,19 +73,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's: a handler must find one thread only. */
-static int start_thread(struct write_queue *q)
-{
-	sigset_t all;
-	sigset_t before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = pthread_create(&q->thread, NULL, run, q);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
-}
-
 int write_queue_start(struct device *d, struct write_queue **out, struct err *e)
 {
 	struct write_queue *q = calloc(1, sizeof(*q));
@@ -100,7 +86,7 @@ int write_queue_start(struct device *d, struct write_queue **out, struct err *e)
 	}
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->changed, NULL);
-	int rc = start_thread(q);
+	int rc = thread_start(&q->thread, run, q);
 	if (rc != 0) {
 		pages_free(&q->buffer);
 		free(q);

@@ -6,7 +6,7 @@
 
 struct walk {
 	struct target_part *part;
-	struct scan scan;
+	struct scan_wrong wrong;
 	const struct slot_progress *progress;
 	uint64_t done;
 };
@@ -27,7 +27,7 @@ static int check_leaf(
 	const struct slot_progress *p = w->progress;
 
 	if (!MUST("slot.readback", right))
-		return scan_blame(&w->scan, E_READBACK, leaf, digest, e);
+		return scan_end_at(&w->wrong, leaf, digest, e);
 	w->done += slot_leaf_length(w->part->image_size, leaf);
 	if (p && p->report && leaf % SLOT_LEAVES_A_PIECE == 0)
 		p->report(p->ctx, w->part->image, w->done, w->part->image_size, 0);
@@ -37,26 +37,30 @@ static int check_leaf(
 /* All leaves but the first. */
 static int read_back(struct target_part *part, const struct slot_progress *progress, struct err *e)
 {
-	struct walk w = {.part = part, .scan = scan_of(part), .progress = progress};
+	struct walk w = {.part = part, .progress = progress};
+	struct scan s = scan_of(part);
 
-	w.scan.ctx = &w;
-	w.scan.leaf = check_leaf;
-	if (device_sync(&part->device, e) < 0 || scan_leaves(&w.scan, e) < 0)
+	s.ctx = &w;
+	s.leaf = check_leaf;
+	if (device_sync(&part->device, e) < 0)
 		return err_wrap(e, "image %s", part->image);
-	return 0;
+	int rc = scan_leaves(&s, e);
+	if (w.wrong.found)
+		rc = scan_blame(&s, E_READBACK, &w.wrong, e);
+	return rc < 0 ? err_wrap(e, "image %s", part->image) : 0;
 }
 
 static int write_leaf0(struct target_part *part, struct err *e)
 {
 	struct scan s = scan_of(part);
-	uint8_t digest[HASH_SIZE];
+	struct scan_wrong head = {.leaf = 0};
 	size_t len = slot_leaf_length(part->image_size, 0);
 
 	if (device_write(&part->device, part->leaf0.data, len, 0, e) < 0 ||
-		device_sync(&part->device, e) < 0 || scan_again(&s, 0, digest, e) < 0)
+		device_sync(&part->device, e) < 0 || scan_again(&s, 0, head.digest, e) < 0)
 		return err_wrap(e, "image %s", part->image);
-	if (!MUST("slot.leaf0-readback", hash_equal(digest, part->leaves))) {
-		scan_blame(&s, E_READBACK, 0, digest, e);
+	if (!MUST("slot.leaf0-readback", hash_equal(head.digest, part->leaves))) {
+		scan_blame(&s, E_READBACK, &head, e);
 		return err_wrap(e, "image %s", part->image);
 	}
 	return 0;

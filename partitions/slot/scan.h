@@ -23,7 +23,11 @@ struct scan {
 	 */
 	unsigned read_errors;
 	void *ctx;
-	/* Called for every leaf in order; `right` = the digest is the expected one. -1 ends the walk. */
+	/*
+	 * Called for every leaf in order; `right` = the digest is the expected
+	 * one. -1 ends the walk. The device is busy meanwhile: it must not be
+	 * read or written here.
+	 */
 	int (*leaf)(void *ctx, uint64_t leaf, bool right, const uint8_t digest[HASH_SIZE],
 		struct err *e);
 };
@@ -34,9 +38,20 @@ int scan_leaves(const struct scan *s, struct err *e);
 /* One leaf once more, to tell a read error from a write error. */
 int scan_again(const struct scan *s, uint64_t leaf, uint8_t digest[HASH_SIZE], struct err *e);
 
+/* The leaf that ended a walk, for scan_blame after it. */
+struct scan_wrong {
+	bool found;
+	uint64_t leaf;
+	uint8_t digest[HASH_SIZE];
+};
+
+/* For callbacks: notes the leaf and ends the walk. Always -1. */
+int scan_end_at(
+	struct scan_wrong *w, uint64_t leaf, const uint8_t digest[HASH_SIZE], struct err *e);
+
 /*
- * Sets E_READBACK (or `code`) for a leaf whose `digest` is wrong, after a
- * second reading that says who is to blame. Always -1.
+ * Sets E_READBACK (or `code`) for a leaf with a wrong digest, after a second
+ * reading that says who is to blame. Always -1.
  */
-int scan_blame(const struct scan *s, enum err_code code, uint64_t leaf,
-	const uint8_t digest[HASH_SIZE], struct err *e);
+int scan_blame(
+	const struct scan *s, enum err_code code, const struct scan_wrong *wrong, struct err *e);
