@@ -23,7 +23,7 @@ bool agent_waits_for_reboot(const struct session *s, const struct running *d)
 	       !d->on_trial;
 }
 
-static int check_free(const struct session *s, const struct running *d, struct err *e)
+int agent_check_free(const struct session *s, const struct running *d, struct err *e)
 {
 	if (d->on_trial)
 		return err_set(e, E_BUSY,
@@ -54,7 +54,7 @@ static int run_stage(
 
 int agent_install(struct session *s, struct running *d, struct offer *o, struct err *e)
 {
-	if (check_free(s, d, e) < 0)
+	if (agent_check_free(s, d, e) < 0)
 		return -1;
 	if (!MUST("agent.offer-judged", o->answer.verdict == POLICY_INSTALL))
 		return err_set(
@@ -171,7 +171,7 @@ int agent_rollback(struct session *s, struct running *d, struct err *e)
 		err_set(&why, E_HEALTH, "a person gave the trial up");
 		return txn_fail_trial(s, d, &why, e);
 	}
-	if (check_free(s, d, e) < 0 || check_way_back(s, d, e) < 0)
+	if (agent_check_free(s, d, e) < 0 || check_way_back(s, d, e) < 0)
 		return -1;
 	return txn_go_back(s, d, e);
 }

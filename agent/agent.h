@@ -26,6 +26,12 @@
 int agent_start(struct session *s, struct running *d, struct err *e);
 
 /*
+ * May a transaction begin? E_BUSY during a trial, in a fallback boot that is not
+ * committed, and while a failed trial is being left.
+ */
+int agent_check_free(const struct session *s, const struct running *d, struct err *e);
+
+/*
  * Steps 0 to 8: writes the offered release into the target slot and puts it on
  * trial. E_BUSY during a trial or while the booted slot is not committed;
  * E_FAILED when the attempts are used up; the steps' own errors, after which the

@@ -21,7 +21,7 @@ static int install(struct session *s, const char *place, const char *const *valu
 	bool asked = false;
 
 	s->actor = JOURNAL_USER;
-	if (agent_start(s, &d, e) < 0)
+	if (agent_start(s, &d, e) < 0 || agent_check_free(s, &d, e) < 0)
 		return -1;
 	int rc = offer_from_bundle(s, &d, place, &r, &o, e);
 	if (rc < 0)

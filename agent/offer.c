@@ -58,11 +58,9 @@ void offer_load_stored(
 	*out = (struct offer_stored){0};
 	if (trust_open(&o, &out->trust, &e) < 0)
 		return;
-	if (trust_load_stored(out->trust, &e) < 0) {
-		trust_free(out->trust);
-		out->trust = NULL;
-		return;
-	}
+	/* After an interrupted refresh the set is not whole, but its holds still count. */
+	if (trust_load_stored(out->trust, &e) < 0)
+		log_line(&s->log, LOG_LEVEL_DEBUG, "stored-set reason=\"%s\"", e.text);
 	trust_get_facts(out->trust, &out->facts);
 }
 

@@ -74,12 +74,22 @@ valgrind: $(UNIT_PROGRAMS)
 	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="valgrind -q --error-exitcode=99 --leak-check=full")
 
 bench: programs test-tools
-	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) sh $$b || exit; done
+	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) bash $$b || exit; done
 
 demo: deps
 	$(Q)$(SUBMAKE) demo-here
 demo-here: programs test-tools
-	$(Q)cd $(S) && $(TEST_ENV) sh tests/demo/demo.sh
+	$(Q)cd $(S) && rm -rf $(abspath $(O))/demo && $(TEST_ENV) bash tests/demo/demo.sh $(abspath $(O))/demo
+
+# --- arm64: built by a cross compiler, unit tests run by qemu's user mode ----------------------
+#: make cross-arm64    builds everything for arm64 and runs the unit tests there (needs deps-cross)
+ARM64 := aarch64-linux-gnu
+cross-arm64:
+	$(Q)$(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
+		PKG_CONFIG="env PKG_CONFIG_LIBDIR=/usr/lib/$(ARM64)/pkgconfig:/usr/share/pkgconfig pkg-config" \
+		cross-here
+cross-here: programs $(UNIT_PROGRAMS)
+	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="qemu-aarch64-static")
 
 # --- Mutants: scripts/mutants.sh calls make with MUTANT_DIR for one check at a time -----------
 # mutant.o stands before the archives, so the linker takes its functions instead of theirs.
@@ -124,4 +134,4 @@ $(O)/tests/bench/slot_install: $(O)/tests/bench/slot_install.o $(call archives,s
 test-tools: $(TEST_TOOLS)
 
 .PHONY: check check-long check-here check-long-here check-unit check-cli check-hostile check-crash \
-	asan asan-here valgrind bench demo demo-here mutants test-tools tuf-client
+	asan asan-here valgrind bench demo demo-here cross-arm64 cross-here mutants test-tools tuf-client
