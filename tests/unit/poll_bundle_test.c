@@ -194,7 +194,7 @@ static void serves_what_is_in_it(void **state)
 static void says_what_it_has_not(void **state)
 {
 	static const char *const names[] = {"2.root.json", "../metadata/1.root.json", "", "/",
-		"1.root.json/", "../objects/aa/" HEX1};
+		"1.root.json/", ("../objects/aa/" HEX1)};
 	AUTO_BUF struct buf out = buf_make(100);
 	AUTO_BUF struct buf tight = buf_make(6);
 	struct bundle *b;
@@ -529,8 +529,8 @@ static void other_formats_are_not_tried(void **state)
 	/* zip, 7z, rar, gzip, zstd, xz, cpio, ar, mtree, and text */
 	static const char *const magics[] = {"PK\003\004\024", "7z\xbc\xaf\x27\x1c",
 		"Rar!\x1a\x07\x01", "\x1f\x8b\x08", "\x28\xb5\x2f\xfd",
-		"\xfd"
-		"7zXZ",
+		("\xfd"
+		 "7zXZ"),
 		"070701", "!<arch>\n", "#mtree\n", "{\"signed\": {}}"};
 
 	(void)state;
