@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # For tests/hostile: a small publisher and a device that is up to date with it, made once and
 # copied for each case, and one function that asserts everything that must hold when the device
-# refuses something. Sourced by bash scripts after tap.sh and device.sh; needs PAWL, PAWL_REPO,
-# PAWL_SOURCE.
+# refuses something. Sourced by bash scripts (brings tap.sh and device.sh along); needs PAWL,
+# PAWL_REPO, PAWL_SOURCE.
 #
-#   hostile_world                     makes the world: release 1 runs in slot A, committed;
-#                                     release 2 is published and not taken yet
+#   hostile_begin                     starts the server and makes the world: release 1 runs in
+#                                     slot A, committed; release 2 is published, not taken yet
 #   hostile_case                      a fresh copy of it
 #   hostile_refuse NAME CODE [OPTIONS of refuse.py] -- COMMAND...
+#   hostile_poll NAME CODE [OPTIONS]    the same for a poll of what is published now
+#   hostile_bundle NAME CODE [OPTIONS]  the same for the bundle $T/now/2.pawl
 #   hostile_take NAME RELEASE COMMAND...   the command succeeds and puts RELEASE on trial
 #   hostile_server                    serves $P as http://127.0.0.1:PORT/ (odd_server.py)
 #
@@ -17,6 +19,10 @@
 
 : "${PAWL:?}" "${PAWL_REPO:?}" "${PAWL_SOURCE:?}"
 PATH=$PATH:/usr/sbin:/sbin
+# shellcheck source=tests/lib/tap.sh
+. "$PAWL_SOURCE/tests/lib/tap.sh"
+# shellcheck source=tests/lib/device.sh
+. "$PAWL_SOURCE/tests/lib/device.sh"
 
 T=$(mktemp -d)
 T=$(realpath "$T")
@@ -34,6 +40,7 @@ hostile_clean() {
 trap hostile_clean EXIT
 
 # hostile_server [OPTIONS of odd_server.py]: serves P; sets URL.
+# shellcheck disable=SC2120 # options are there for others
 hostile_server() {
 	local port line
 	mkdir -p "$P"
@@ -83,7 +90,7 @@ hostile_hooks() {
 	done
 }
 
-# hostile_world [FUNCTION]: makes the world; FUNCTION may add to it before it is kept.
+# hostile_world: makes the world; where the script has a function world_add, it may add to it.
 hostile_world() {
 	mkdir -p "$T/now"
 	"$PAWL_REPO" --repo "$W" --product demo --quiet init || return
@@ -100,8 +107,18 @@ hostile_world() {
 	hostile_hooks
 	hostile_release 2 && repo publish || return
 	repo bundle 2 --out "$T/now/2.pawl" || return
-	${1:+"$1"} || return
+	! declare -F world_add >/dev/null || world_add || return
 	cp -a "$T/now" "$T/kept"
+}
+
+# hostile_begin: server and world, or the end of the script.
+hostile_begin() {
+	# shellcheck disable=SC2119 # no options
+	if hostile_server && hostile_world; then
+		return
+	fi
+	echo "not ok - the world cannot be made"
+	exit 1
 }
 
 hostile_case() {
@@ -126,6 +143,16 @@ hostile_refuse() {
 		--code "$code" "$@"
 }
 
+# hostile_poll NAME CODE [OPTIONS of refuse.py]: a poll must refuse what is published now.
+hostile_poll() {
+	hostile_refuse "$@" -- "$PAWL" --root "$D" poll --now
+}
+
+# hostile_bundle NAME CODE [OPTIONS of refuse.py]: the device must refuse $T/now/2.pawl.
+hostile_bundle() {
+	hostile_refuse "$@" -- "$PAWL" --root "$D" install "$T/now/2.pawl"
+}
+
 # hostile_waits RELEASE: a trial of that release waits for the reboot.
 hostile_waits() {
 	p status --json | jq -e --argjson n "$1" \
@@ -145,4 +172,9 @@ hostile_take() {
 	local name=$1 release=$2
 	shift 2
 	tap_check "$name" hostile_take_now "$release" "$@"
+}
+
+# forge <<PROGRAM: changes what is published; see forge.py.
+forge() {
+	python3 "$PAWL_SOURCE/tests/lib/forge.py" "$W"
 }
