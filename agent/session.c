@@ -221,20 +221,15 @@ static const char *verdict_word(enum hook_verdict v)
 static void note_hook(void *ctx, enum hook_stage stage, const struct hook_result *r)
 {
 	struct session *s = ctx;
-	uint8_t digest[HASH_SIZE];
-	char hex[HASH_HEX_SIZE] = "";
-	struct err e = {0};
 
-	/* A hook's name is the integrator's text: the journal gets its digest (design 9, privacy). */
-	if (hash_bytes(HASH_SHA256, r->name, strlen(r->name), digest, &e) == 0)
-		hash_to_hex(digest, hex);
+	/* No name: it is the integrator's text, and its digest could be guessed (design 9). */
 	session_record(s, JOURNAL_HOOK, r->verdict == HOOK_BAD ? JOURNAL_FAIL : JOURNAL_OK,
 		r->verdict == HOOK_BAD     ? E_HOOK
 		: r->verdict == HOOK_LATER ? E_LATER
 					   : E_OK,
-		json_pack("{s:i,s:s,s:i,s:i,s:I,s:s}", "stage", (int)stage, "verdict",
+		json_pack("{s:i,s:s,s:i,s:i,s:I}", "stage", (int)stage, "verdict",
 			verdict_word(r->verdict), "exit", r->exit_status, "signal", r->signal, "ms",
-			(json_int_t)r->ms, "hook", hex));
+			(json_int_t)r->ms));
 }
 
 struct hook_sink session_hook_sink(struct session *s)
