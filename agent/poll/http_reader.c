@@ -11,10 +11,8 @@
 #include "agent/poll/http_ranges.h"
 #include "agent/poll/http_transfer.h"
 
-#define HTTP_JOIN_GAP (16 * 1024) /* ranges closer than this share a request (design 5) */
-#define PROGRESS_MIN  (256 * 1024) /* new bytes that earn a fresh set of retries */
-#define RANGES_MAX    (1024 * 1024)
-#define WASTE_FACTOR  8 /* times the object's length may be thrown away, in all */
+#define PROGRESS_MIN (256 * 1024) /* new bytes that earn a fresh set of retries */
+#define WASTE_FACTOR 8 /* times the object's length may be thrown away, in all */
 
 struct http_reader {
 	struct http *http;

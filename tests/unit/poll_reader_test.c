@@ -12,6 +12,7 @@
 
 #define SIZE  (1024 * 1024)
 #define PIECE (64 * 1024)
+#define SHORT 70000
 
 static char folder[64];
 static uint8_t object[SIZE];
@@ -232,8 +233,8 @@ static void time_is_up_for_an_object_that_trickles(void **state)
 
 	(void)state;
 	o.object_seconds = 1;
-	open_with(&s, &o, "~slow,2000/object", SIZE);
-	assert_fails(read_all(&s), &s, E_TIMEOUT, "time limit");
+	open_with(&s, &o, "~slow,20000/short", SHORT);
+	assert_fails(read_at(&s, 0, SHORT), &s, E_TIMEOUT, "time limit");
 	assert_true(clock_mono_ms() - before < 2500);
 	close_reader(&s);
 }
@@ -432,7 +433,7 @@ static int start(void **state)
 	}
 	odd_make_folder(folder);
 	odd_write(folder, "object", object, SIZE);
-	odd_write(folder, "short", object, 70000);
+	odd_write(folder, "short", object, SHORT);
 	server = odd_start(folder, NULL, NULL);
 	return 0;
 }
