@@ -101,11 +101,11 @@ static inline void cleanup_close(int *fd)
 #define AUTO_CLOSE __attribute__((cleanup(cleanup_close)))
 #define AUTO_BUF   __attribute__((cleanup(buf_free)))
 
-#define steal_ptr(p)                                                                              \
-	({                                                                                        \
-		__typeof__(p) stolen_ = (p);                                                      \
-		(p) = NULL;                                                                       \
-		stolen_;                                                                          \
+#define steal_ptr(p)                                                                               \
+	({                                                                                         \
+		__typeof__(p) stolen_ = (p);                                                       \
+		(p) = NULL;                                                                        \
+		stolen_;                                                                           \
 	})
 
 static inline int steal_fd(int *fd)

@@ -63,7 +63,8 @@ int file_read(int dirfd, const char *name, struct buf *out, struct err *e)
 	struct stat st;
 
 	if (fd < 0)
-		return err_sys(e, errno == ENOENT ? E_NOTFOUND : E_IO, errno, "cannot open %s", name);
+		return err_sys(
+			e, errno == ENOENT ? E_NOTFOUND : E_IO, errno, "cannot open %s", name);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, E_IO, errno, "cannot stat %s", name);
 	if (!S_ISREG(st.st_mode))
@@ -85,8 +86,8 @@ int file_read(int dirfd, const char *name, struct buf *out, struct err *e)
 	return buf_add(out, got.data, got.len, e);
 }
 
-int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
-	struct err *e)
+int file_replace(
+	int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *e)
 {
 	char tmp[300];
 
@@ -168,8 +169,8 @@ int file_write_full(int fd, const void *data, size_t len, struct err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(e, code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO,
-				"writing");
+			return err_sys(
+				e, code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO, "writing");
 		done += (size_t)n;
 	}
 	return 0;

@@ -35,8 +35,8 @@ int file_read(int dirfd, const char *name, struct buf *out, struct err *e);
  * is there, whole: temporary file, fsync, rename (the commit point), fsync of
  * the folder. `name` is relative to `dirfd` and has no slash. E_IO, E_SPACE.
  */
-int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
-	struct err *e);
+int file_replace(
+	int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *e);
 
 /* Removes a file and fsyncs the folder; a missing file is success. */
 int file_remove(int dirfd, const char *name, struct err *e);

@@ -89,8 +89,8 @@ void hash_free(struct hash *h)
 	free(h);
 }
 
-int hash_bytes(enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE],
-	struct err *e)
+int hash_bytes(
+	enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
 {
 	unsigned int n = 0;
 
@@ -114,7 +114,8 @@ int hash_from_hex(const char *hex, uint8_t digest[HASH_SIZE], struct err *e)
 	uint8_t tmp[HASH_SIZE];
 
 	if (strlen(hex) != 2 * HASH_SIZE || !hex_decode(hex, tmp, HASH_SIZE))
-		return err_set(e, E_META, "a SHA-256 hash must be 64 lower-case hexadecimal digits");
+		return err_set(
+			e, E_META, "a SHA-256 hash must be 64 lower-case hexadecimal digits");
 	memcpy(digest, tmp, HASH_SIZE);
 	return 0;
 }

@@ -29,8 +29,8 @@ void hash_free(struct hash *h);
 int hash_restart(struct hash *h, struct err *e);
 
 /* The digest of bytes that are all there. */
-int hash_bytes(enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE],
-	struct err *e);
+int hash_bytes(
+	enum hash_alg alg, const void *data, size_t len, uint8_t digest[HASH_SIZE], struct err *e);
 
 /* Compares digests in constant time. */
 bool hash_equal(const uint8_t a[HASH_SIZE], const uint8_t b[HASH_SIZE]);

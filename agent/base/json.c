@@ -106,8 +106,8 @@ static size_t utf8_length(const uint8_t *p, size_t left)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
-		(c == 0xf4 && p[1] > 0x8f))
+	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
+		(c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return n;
 }
@@ -286,8 +286,8 @@ static int wrong(const char *where, const char *key, const char *want, struct er
 	return err_set(e, E_META, "%s: \"%s\" must be %s", where, key, want);
 }
 
-int json_want_string(const json_t *obj, const char *key, const char *where, const char **out,
-	struct err *e)
+int json_want_string(
+	const json_t *obj, const char *key, const char *where, const char **out, struct err *e)
 {
 	const json_t *v = json_object_get(obj, key);
 
@@ -307,14 +307,14 @@ int json_want_int(const json_t *obj, const char *key, const char *where, int64_t
 	int64_t n = json_integer_value(v);
 	if (n < min || n > max)
 		return err_set(e, E_META,
-			"%s: \"%s\" is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, where, key,
-			n, min, max);
+			"%s: \"%s\" is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, where,
+			key, n, min, max);
 	*out = n;
 	return 0;
 }
 
-int json_want_object(const json_t *obj, const char *key, const char *where, json_t **out,
-	struct err *e)
+int json_want_object(
+	const json_t *obj, const char *key, const char *where, json_t **out, struct err *e)
 {
 	json_t *v = json_object_get(obj, key);
 
@@ -324,8 +324,8 @@ int json_want_object(const json_t *obj, const char *key, const char *where, json
 	return 0;
 }
 
-int json_want_array(const json_t *obj, const char *key, const char *where, json_t **out,
-	struct err *e)
+int json_want_array(
+	const json_t *obj, const char *key, const char *where, json_t **out, struct err *e)
 {
 	json_t *v = json_object_get(obj, key);
 

@@ -31,14 +31,14 @@ int json_read(const uint8_t *data, size_t len, json_t **out, struct err *e);
  * Members of an object. `where` is the file or role for the message. A missing
  * member or a wrong type is E_META; strings are borrowed from the object.
  */
-int json_want_string(const json_t *obj, const char *key, const char *where, const char **out,
-	struct err *e);
+int json_want_string(
+	const json_t *obj, const char *key, const char *where, const char **out, struct err *e);
 int json_want_int(const json_t *obj, const char *key, const char *where, int64_t min, int64_t max,
 	int64_t *out, struct err *e);
-int json_want_object(const json_t *obj, const char *key, const char *where, json_t **out,
-	struct err *e);
-int json_want_array(const json_t *obj, const char *key, const char *where, json_t **out,
-	struct err *e);
+int json_want_object(
+	const json_t *obj, const char *key, const char *where, json_t **out, struct err *e);
+int json_want_array(
+	const json_t *obj, const char *key, const char *where, json_t **out, struct err *e);
 
 static inline void cleanup_json(json_t **j)
 {

@@ -22,7 +22,8 @@ static int scan(const char *text)
 static void accepts_plain_json(void **state)
 {
 	(void)state;
-	assert_int_equal(scan("{\"a\": [1, -2, true, null, \"x\\n\\u00e9\\ud83d\\ude00\"], \"b\": {}}"), 0);
+	assert_int_equal(
+		scan("{\"a\": [1, -2, true, null, \"x\\n\\u00e9\\ud83d\\ude00\"], \"b\": {}}"), 0);
 	assert_int_equal(scan("9223372036854775807"), 0);
 	assert_int_equal(scan("-9223372036854775808"), 0);
 	assert_int_equal(scan("[]"), 0);
@@ -30,10 +31,10 @@ static void accepts_plain_json(void **state)
 
 static void refuses_what_parsers_disagree_on(void **state)
 {
-	static const char *const bad[] = {"", "{", "[1,]", "{\"a\":1,}", "[1 2]", "NaN", "1e9", "1.0",
-		"01", "-0", "9223372036854775808", "\xef\xbb\xbf{}", "{} x", "\"\\u0000\"",
-		"\"\\ud800\"", "\"\\udc00\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\n\"", "{1:2}", "[",
-		"]", "{\"a\"}", "\"abc", "[}", "truex"};
+	static const char *const bad[] = {"", "{", "[1,]", "{\"a\":1,}", "[1 2]", "NaN", "1e9",
+		"1.0", "01", "-0", "9223372036854775808", "\xef\xbb\xbf{}", "{} x", "\"\\u0000\"",
+		"\"\\ud800\"", "\"\\udc00\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\n\"", "{1:2}",
+		"[", "]", "{\"a\"}", "\"abc", "[}", "truex"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
