@@ -12,12 +12,17 @@
 
 #define CHUNK (256 * 1024)
 
+static void cleanup_hash(struct hash **h)
+{
+	hash_free(*h);
+}
+
 /* Hashes `from`, and copies it to `to` on the way when that is not -1. */
 static int hash_and_copy(
 	int from, int to, uint8_t digest[HASH_SIZE], uint64_t *length, struct err *e)
 {
 	AUTO_FREE uint8_t *chunk = malloc(CHUNK);
-	struct hash *h = NULL;
+	__attribute__((cleanup(cleanup_hash))) struct hash *h = NULL;
 	uint64_t total = 0;
 	ssize_t n = 1;
 
@@ -29,19 +34,17 @@ static int hash_and_copy(
 		n = read(from, chunk, CHUNK);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			hash_free(h);
+		if (n < 0)
 			return err_sys(e, E_IO, errno, "reading");
-		}
 		if (hash_update(h, chunk, (size_t)n, e) < 0 ||
-			(to >= 0 && file_write_full(to, chunk, (size_t)n, e) < 0)) {
-			hash_free(h);
+			(to >= 0 && file_write_full(to, chunk, (size_t)n, e) < 0))
 			return -1;
-		}
 		total += (uint64_t)n;
 	}
+	if (hash_finish(h, digest, e) < 0)
+		return -1;
 	*length = total;
-	return hash_finish(h, digest, e);
+	return 0;
 }
 
 int publisher_hash_file(int fd, uint8_t digest[HASH_SIZE], uint64_t *length, struct err *e)

@@ -71,15 +71,19 @@ rm -rf "$W/staging/demo-6"
 before=$(state)
 
 # A second workspace with the same keys, whose counter fell behind.
-cp -r "$T/again" "$W/staging/demo-3"
-python3 - "$W/staging/demo-3/manifest.json" <<'PY'
+stage 5.0 --release 10
+repo --quiet publish
+before=$(state)
+cp -r "$T/again" "$W/staging/demo-8"
+python3 - "$W/staging/demo-8/manifest.json" <<'PY'
 import json, sys
 m = json.load(open(sys.argv[1]))
-m["release"], m["channels"] = 3, ["stable"]
+m["release"] = 8
 json.dump(m, open(sys.argv[1], "w"))
 PY
-tap_refuse "a number that is taken is refused" 15 "publish" repo publish
-rm -rf "$W/staging/demo-3"
+tap_refuse "a number below the channel's newest is refused" 15 "has release 10 already" repo publish
+tap_check "and nothing is written" is "$(state)" "$before"
+rm -rf "$W/staging/demo-8"
 cp -r "$T/again" "$W/staging/other-1"
 sed -i 's/"product": *"demo"/"product": "other"/; s/"release": *4/"release": 1/' \
 	"$W/staging/other-1/manifest.json"
