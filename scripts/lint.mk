@@ -11,7 +11,7 @@ SIZE_LIMIT := 400
 SIZE_LIMIT_MINIMAL := 250
 
 lint: deps
-	$(Q)$(SUBMAKE) lint-here
+	+$(Q)$(SUBMAKE) lint-here
 
 lint-here: format-check lint-shell lint-layers lint-tidy lint-cppcheck lint-headers lint-compilers \
 	lint-man lint-size
@@ -49,14 +49,14 @@ lint-headers: $(O)/config.mk
 
 # Both compilers, no warning, the whole tree.
 lint-compilers:
-	$(Q)$(SUBMAKE) O=$(O)-gcc CC=gcc WERROR=1 programs
-	$(Q)$(SUBMAKE) O=$(O)-clang CC=clang WERROR=1 programs $(patsubst %,$(O)-clang/tests/unit/%,$(UNIT))
+	+$(Q)$(SUBMAKE) O=$(O)-gcc CC=gcc WERROR=1 programs
+	+$(Q)$(SUBMAKE) O=$(O)-clang CC=clang WERROR=1 programs $(patsubst %,$(O)-clang/tests/unit/%,$(UNIT))
 
 lint-size: $(O)/pawl
 	$(Q)cd $(S) && sh scripts/size-report.sh
 	$(Q)sh $(S)/scripts/check-size.sh $(STRIP) $(O)/pawl $(SIZE_LIMIT)
-	$(Q)$(SUBMAKE) O=$(O)-minimal minimal_defconfig
-	$(Q)$(SUBMAKE) O=$(O)-minimal WERROR=1 $(O)-minimal/pawl
+	+$(Q)$(SUBMAKE) O=$(O)-minimal minimal_defconfig
+	+$(Q)$(SUBMAKE) O=$(O)-minimal WERROR=1 $(O)-minimal/pawl
 	$(Q)sh $(S)/scripts/check-size.sh $(STRIP) $(O)-minimal/pawl $(SIZE_LIMIT_MINIMAL)
 	$(Q)! ldd $(O)-minimal/pawl | grep -E 'libcurl|libzstd'
 

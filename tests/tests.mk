@@ -43,14 +43,14 @@ SUBMAKE = $(MAKE) -f $(firstword $(MAKEFILE_LIST))
 
 # Packages first, then a make that sees them: flags are asked of pkg-config when it starts.
 check check-long: deps
-	$(Q)$(SUBMAKE) WERROR=1 $@-here
+	+$(Q)$(SUBMAKE) WERROR=1 $@-here
 
 check-here: programs $(UNIT_PROGRAMS) test-tools
 	$(call run_tap,$(UNIT_PROGRAMS) $(SCRIPTS))
 
 check-long-here: programs $(UNIT_PROGRAMS) test-tools
 	$(call run_tap,$(UNIT_PROGRAMS) $(SCRIPTS),PAWL_LONG=1 TAP_TIMEOUT=7200)
-	$(Q)$(SUBMAKE) mutants
+	+$(Q)$(SUBMAKE) mutants
 
 check-unit: $(UNIT_PROGRAMS)
 	$(call run_tap,$(UNIT_PROGRAMS))
@@ -66,7 +66,7 @@ check-crash: programs test-tools
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 asan:
-	$(Q)$(SUBMAKE) O=$(O)-asan CFLAGS="-O1 -g $(SANITIZE)" LDFLAGS="$(SANITIZE)" HARDEN= asan-here
+	+$(Q)$(SUBMAKE) O=$(O)-asan CFLAGS="-O1 -g $(SANITIZE)" LDFLAGS="$(SANITIZE)" HARDEN= asan-here
 asan-here: programs $(UNIT_PROGRAMS) test-tools
 	$(call run_tap,$(UNIT_PROGRAMS) $(HOSTILE_SCRIPTS))
 
@@ -77,7 +77,7 @@ bench: programs test-tools
 	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) bash $$b || exit; done
 
 demo: deps
-	$(Q)$(SUBMAKE) demo-here
+	+$(Q)$(SUBMAKE) demo-here
 demo-here: programs test-tools
 	$(Q)cd $(S) && rm -rf $(abspath $(O))/demo && $(TEST_ENV) bash tests/demo/demo.sh $(abspath $(O))/demo
 
@@ -85,7 +85,7 @@ demo-here: programs test-tools
 #: make cross-arm64    builds everything for arm64 and runs the unit tests there (needs deps-cross)
 ARM64 := aarch64-linux-gnu
 cross-arm64:
-	$(Q)$(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
+	+$(Q)$(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
 		PKG_CONFIG="env PKG_CONFIG_LIBDIR=/usr/lib/$(ARM64)/pkgconfig:/usr/share/pkgconfig pkg-config" \
 		cross-here
 cross-here: programs $(UNIT_PROGRAMS)
