@@ -155,6 +155,7 @@ static void gives_up_on_what_is_slow(void **state)
 
 	(void)state;
 	o.low_speed_seconds = 1;
+	o.metadata_seconds = 4;
 	assert_refused(get_with(&o, odd_url(&plain, "~slow,20/big"), 4096, &a), &a, E_TIMEOUT,
 		"bytes in 1 s");
 	assert_true(a.ms < 2500);

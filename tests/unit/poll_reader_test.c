@@ -217,6 +217,7 @@ static void a_stall_is_noticed_and_resumed(void **state)
 
 	(void)state;
 	o.low_speed_seconds = 1;
+	o.object_seconds = 5;
 	open_with(&s, &o, "~stall,400000,1/object", SIZE);
 	if (read_all(&s) < 0)
 		fail_msg("%s", s.e.text);
