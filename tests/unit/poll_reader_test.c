@@ -21,7 +21,8 @@ static struct odd_server server;
 
 static struct http_options options(void)
 {
-	return (struct http_options){.allow_http = true, .retry_pause_ms = 1, .retries = 3};
+	return (struct http_options){
+		.allow_http = true, .retry_pause_ms = 1, .retries = 3, .object_seconds = 10};
 }
 
 struct session {
