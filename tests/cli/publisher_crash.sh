@@ -48,8 +48,8 @@ seen_right() {
 recovers() {
 	recovers_kind=$1
 	shift
-	# Killed after the last change: another run would be another rotation.
-	if [ "$recovers_kind" = rotate ] && rotate_done >"$T/again" 2>&1; then
+	# Killed after the last change: another run would be another rotation, or a second init.
+	if [ "$recovers_kind" != publish ] && "${recovers_kind}_done" >"$T/again" 2>&1; then
 		good >>"$T/again" 2>&1
 		return
 	fi
@@ -97,7 +97,7 @@ rotate_done() {
 		[ "$(find "$W/keys/retired" -name '*.pub.pem' | wc -l)" = 1 ]
 }
 init_done() {
-	[ "$(now_of root 'j["version"]')" = 1 ] && cmp -s "$W/root.json" "$W/public/metadata/1.root.json"
+	[ -e "$W/pawl-repo.json" ] && [ "$(now_of root 'j["version"]')" = 1 ] && cmp -s "$W/root.json" "$W/public/metadata/1.root.json"
 }
 
 repo --quiet init --product demo
