@@ -18,7 +18,7 @@ enum hash_alg { HASH_SHA256, HASH_SHA512_256, HASH_ALG_COUNT };
 const char *hash_alg_name(enum hash_alg alg);
 enum hash_alg hash_alg_find(const char *name);
 
-/* A hash over data that comes in parts. Opaque; hash_finish or hash_free ends it. */
+/* A hash over data that comes in parts. Opaque; hash_free ends it, also after hash_finish. */
 struct hash;
 int hash_start(enum hash_alg alg, struct hash **out, struct err *e);
 int hash_update(struct hash *h, const void *data, size_t len, struct err *e);

@@ -242,7 +242,7 @@ int http_transfer_read(struct http_transfer *t, void *data, size_t len, size_t *
 int http_transfer_skip(struct http_transfer *t, uint64_t skip, struct err *e)
 {
 	uint8_t drop[8192];
-	size_t got;
+	size_t got = 0;
 
 	for (; skip > 0; skip -= got) {
 		if (http_transfer_read(t, drop, skip < sizeof(drop) ? (size_t)skip : sizeof(drop),

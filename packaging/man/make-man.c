@@ -28,10 +28,13 @@ static const struct code codes[] = {ERR_TABLE(CODE_ROW)};
 /* A hyphen that is typed, not one between syllables; no character that roff takes for its own. */
 static void put_text(const char *text)
 {
-	for (const char *p = text; *p; p++) {
-		if (strncmp(p, "\xe2\x80\xa6", 3) == 0) { /* "…" */
+	static const char dots[] = "\xe2\x80\xa6"; /* "…" */
+	size_t len = strlen(text);
+
+	for (const char *p = text; p < text + len; p++) {
+		if (strncmp(p, dots, sizeof(dots) - 1) == 0) {
 			fputs("...", stdout);
-			p += 2;
+			p += sizeof(dots) - 2;
 		} else if (*p == '\\') {
 			fputs("\\e", stdout);
 		} else if (*p == '-') {
