@@ -29,12 +29,12 @@ static const struct code codes[] = {ERR_TABLE(CODE_ROW)};
 static void put_text(const char *text)
 {
 	static const char dots[] = "\xe2\x80\xa6"; /* "…" */
-	size_t len = strlen(text);
+	const char *end = text + strlen(text);
 
-	for (const char *p = text; p < text + len; p++) {
-		if (strncmp(p, dots, sizeof(dots) - 1) == 0) {
+	for (const char *p = text; p < end; p++) {
+		if (end - p >= 3 && memcmp(p, dots, 3) == 0) {
 			fputs("...", stdout);
-			p += sizeof(dots) - 2;
+			p += 2;
 		} else if (*p == '\\') {
 			fputs("\\e", stdout);
 		} else if (*p == '-') {
