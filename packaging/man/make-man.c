@@ -78,10 +78,12 @@ static void put_paragraphs(const char *text)
 /* A phrase of a table as a sentence. */
 static void put_sentence(const char *text)
 {
-	char first[2] = {(char)toupper((unsigned char)text[0]), 0};
+	/* A letter is never special to roff. */
+	bool letter = islower((unsigned char)text[0]);
 
-	put_text(first);
-	put_text(text[0] ? text + 1 : text);
+	if (letter)
+		putchar(toupper((unsigned char)text[0]));
+	put_text(letter ? text + 1 : text);
 	puts(".");
 }
 
