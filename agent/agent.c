@@ -30,13 +30,13 @@ int agent_check_free(const struct session *s, const struct running *d, struct er
 			"slot %c is on trial: `pawl health`, `commit` or `rollback` "
 			"ends it",
 			d->booted);
+	if (s->state.txn.phase == STATE_TXN_FAILED)
+		return err_set(e, E_BUSY, "a failed trial is being left: `pawl health` ends it");
 	if (d->fallback)
 		return err_set(e, E_BUSY,
 			"slot %c runs as a fallback and is not committed: `pawl health` "
 			"commits it when it is good",
 			d->booted);
-	if (s->state.txn.phase == STATE_TXN_FAILED)
-		return err_set(e, E_BUSY, "a failed trial is being left: `pawl health` ends it");
 	return 0;
 }
 
@@ -92,6 +92,28 @@ int agent_continue(struct session *s, struct running *d, struct err *e)
 	return running_identify(&s->config, s->boot, d, e);
 }
 
+/*
+ * The running system has failed its trial, and the way back is not finished: the
+ * cancel or the reboot was cut. It is left, whatever its checks say now, and not
+ * taken for a fallback, which is committed when it is healthy.
+ */
+static bool is_being_left(const struct session *s, const struct running *d)
+{
+	return s->state.txn.phase == STATE_TXN_FAILED && s->state.txn.target == d->booted &&
+	       (d->on_trial || s->state.boot_trial);
+}
+
+static int leave_again(struct session *s, const struct running *d, struct err *e)
+{
+	struct err why = {0};
+
+	err_set(&why, s->state.txn.why, "%s", s->state.txn.why_text);
+	if (txn_fail_trial(s, d, &why, e) < 0)
+		return -1;
+	*e = why;
+	return -1;
+}
+
 /* Health of a system that is not on trial, and what was waiting for it. */
 static int health_at_rest(struct session *s, struct running *d, struct err *e)
 {
@@ -108,14 +130,12 @@ int agent_health(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 
+	if (is_being_left(s, d))
+		return leave_again(s, d, e);
 	if (!d->on_trial)
 		return health_at_rest(s, d, e);
-	/* Remembered as failed, cut before the cancel: the verdict stands. */
-	if (s->state.txn.phase == STATE_TXN_FAILED) {
-		err_set(&why, s->state.txn.why, "%s", s->state.txn.why_text);
-	} else if (txn_prove(s, d, &why) == 0) {
+	if (txn_prove(s, d, &why) == 0)
 		return txn_commit(s, d, e);
-	}
 	if (txn_fail_trial(s, d, &why, e) < 0)
 		return -1;
 	*e = why;
@@ -126,6 +146,8 @@ int agent_expire(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 
+	if (is_being_left(s, d))
+		return leave_again(s, d, e);
 	if (!d->on_trial)
 		return 0;
 	err_set(&why, E_HEALTH, "slot %c was not proved healthy before its deadline", d->booted);
@@ -140,7 +162,7 @@ int agent_commit(struct session *s, struct running *d, struct err *e)
 	if (!d->on_trial && !d->fallback)
 		return err_set(
 			e, E_BUSY, "no trial is running: slot %c is committed", d->committed);
-	if (s->state.txn.phase == STATE_TXN_FAILED && d->on_trial)
+	if (is_being_left(s, d))
 		return err_set(e, E_FAILED, "this trial has failed: %s", s->state.txn.why_text);
 	return txn_commit(s, d, e);
 }
@@ -167,7 +189,7 @@ int agent_rollback(struct session *s, struct running *d, struct err *e)
 {
 	struct err why = {0};
 
-	if (d->on_trial) {
+	if (d->on_trial || is_being_left(s, d)) {
 		err_set(&why, E_HEALTH, "a person gave the trial up");
 		return txn_fail_trial(s, d, &why, e);
 	}

@@ -109,7 +109,7 @@ int cmd_commit(void *ctx, int argc, char **argv, struct err *e)
 
 static int rollback(struct session *s, struct running *d, struct err *e)
 {
-	bool was_trial = d->on_trial;
+	bool was_trial = d->on_trial || d->fallback;
 	bool asked = false;
 
 	if (agent_rollback(s, d, e) < 0)
