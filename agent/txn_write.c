@@ -12,10 +12,16 @@
 
 #define LEAVES_MAX (32u * (SLOT_IMAGE_MAX / SLOT_LEAF_SIZE))
 
-/* Failures of the way to the server do not use up a release's attempts. */
+/*
+ * Failures of the way to the server do not use up a release's attempts. Other
+ * bytes than were signed are one of them: or whoever stands in the way burns a
+ * security release for good with three wrong answers. What such an attempt
+ * costs is bounded by the back-off, and leaves that were right are kept.
+ */
 static bool is_transport(enum err_code c)
 {
-	return c == E_NET || c == E_TLS || c == E_TIMEOUT || c == E_NOTFOUND || c == E_LATER;
+	return c == E_NET || c == E_TLS || c == E_TIMEOUT || c == E_NOTFOUND || c == E_LATER ||
+	       c == E_HASH || c == E_SIZE;
 }
 
 static int count_attempt(struct session *s, const struct plan *p, bool by_hand, struct err *e)
@@ -229,14 +235,6 @@ static int choose_parts(const struct session *s, const struct running *d, const 
 	return 0;
 }
 
-/* Step 2: no trial, no fallback, no head: from here nothing boots the target. */
-static int make_target_unbootable(struct session *s, struct slot_target *target, struct err *e)
-{
-	if (boot_cancel(s->boot, 0, e) < 0)
-		return -1;
-	return slot_spoil(target, e);
-}
-
 static void mark_slot(struct session *s, const struct running *d, const struct plan *p,
 	enum state_slot_status status)
 {
@@ -252,6 +250,22 @@ static void mark_slot(struct session *s, const struct running *d, const struct p
 	memcpy(slot->version, p->version, sizeof(slot->version));
 	memcpy(slot->manifest, p->manifest, HASH_SIZE);
 	memcpy(slot->images, p->images, sizeof(slot->images));
+}
+
+/*
+ * Steps 2 and 3: no trial, no fallback, no head: from here nothing boots the
+ * target. The record says `writing` before the first byte changes: a cut after
+ * the heads must not leave a slot that counts as whole, once committed.
+ */
+static int make_target_unbootable(struct session *s, const struct running *d, const struct plan *p,
+	struct slot_target *target, struct err *e)
+{
+	if (boot_cancel(s->boot, 0, e) < 0)
+		return -1;
+	mark_slot(s, d, p, STATE_SLOT_WRITING);
+	if (session_store(s, e) < 0)
+		return -1;
+	return slot_spoil(target, e);
 }
 
 static int fill_parts(struct session *s, struct slot_target *target, struct offer *o,
@@ -300,11 +314,7 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	if (slot_open_target(
 		    parts, needed, p->image_count, running->parts, running->count, &target, e) < 0)
 		return -1;
-	int rc = make_target_unbootable(s, target, e);
-	if (rc == 0) {
-		mark_slot(s, d, p, STATE_SLOT_WRITING);
-		rc = session_store(s, e);
-	}
+	int rc = make_target_unbootable(s, d, p, target, e);
 	if (rc == 0)
 		rc = write_images(s, target, o, &stats, e);
 	slot_close_target(target);
