@@ -81,14 +81,25 @@ static int make_identity(struct state *s, struct err *e)
 }
 
 /* A state that was lost or put back from a backup must not open the way to old releases. */
+/*
+ * Is the image that runs (by its own word) one that waits for its commit? What it
+ * says of itself counts from then on: a trial that fails must not lock others out.
+ */
+static bool is_tried(const struct state *s, const struct backstop *b)
+{
+	return s->txn.phase >= STATE_TXN_WRITTEN && s->txn.release == b->release;
+}
+
 static void raise_floors(struct state *s, const struct backstop *b)
 {
+	if (!MUST("state.time-floor", s->time_floor >= b->build_time))
+		s->time_floor = b->build_time;
+	if (is_tried(s, b))
+		return;
 	if (!MUST("state.release-floor", s->release_floor >= b->release))
 		s->release_floor = b->release;
 	if (!MUST("state.epoch-floor", s->epoch_floor >= b->epoch))
 		s->epoch_floor = b->epoch;
-	if (!MUST("state.time-floor", s->time_floor >= b->build_time))
-		s->time_floor = b->build_time;
 }
 
 static int check_schema(const json_t *obj, struct err *e)

@@ -303,6 +303,27 @@ static void a_file_from_a_backup_cannot_lower_the_floors(void **state)
 	assert_int_equal(got.txn.number, 99);
 }
 
+/* Else a trial that fails would lock out every release of a lower epoch. */
+static void an_image_on_trial_raises_no_floor_but_time(void **state)
+{
+	(void)state;
+	fill(&s);
+	s.release_floor = 2;
+	s.epoch_floor = 1;
+	s.time_floor = 1600000000;
+	s.txn.release = stop.release;
+	for (int p = STATE_TXN_NONE; p <= STATE_TXN_FAILED; p++) {
+		bool tried = p >= STATE_TXN_WRITTEN;
+		s.txn.phase = (enum state_txn_phase)p;
+		assert_int_equal(state_store(dir, &s, &e), 0);
+		assert_int_equal(state_load(dir, &stop, &got, &lost, &e), 0);
+		assert_false(lost);
+		assert_int_equal(got.release_floor, tried ? 2 : 7);
+		assert_int_equal(got.epoch_floor, tried ? 1 : 3);
+		assert_int_equal(got.time_floor, 1700000000);
+	}
+}
+
 /* The file with one member set to JSON text must not be taken. */
 static void expect_lost_with(const char *key, const char *value)
 {
@@ -537,6 +558,7 @@ int main(void)
 		WITH_DIR(garbage_gives_the_floors_of_the_image),
 		WITH_DIR(a_truncated_file_gives_the_floors_of_the_image),
 		WITH_DIR(a_file_from_a_backup_cannot_lower_the_floors),
+		WITH_DIR(an_image_on_trial_raises_no_floor_but_time),
 		WITH_DIR(values_out_of_range_are_not_taken),
 		WITH_DIR(lists_beyond_their_cap_are_not_taken),
 		WITH_DIR(odd_bytes_in_texts_do_not_cost_the_state),
