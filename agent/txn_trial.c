@@ -79,6 +79,21 @@ static void remember_failed(struct session *s, enum err_code code, const char *w
 	state_slot_of(&s->state, t->target)->status = STATE_SLOT_FAILED;
 }
 
+/* A trial that the state knows nothing of (state was lost): enough to remember and cancel it. */
+static void adopt_trial(struct session *s, const struct running *d)
+{
+	struct state_txn *t = &s->state.txn;
+	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
+
+	if (t->phase != STATE_TXN_NONE && t->target == d->booted)
+		return;
+	*t = (struct state_txn){.number = t->number + 1,
+		.phase = STATE_TXN_ACTIVATED,
+		.target = d->booted,
+		.release = slot->release};
+	memcpy(t->manifest, slot->manifest, HASH_SIZE);
+}
+
 /* The trial did not come up: the boot loader is back in the committed slot. */
 static int note_lost_trial(struct session *s, struct running *d, struct err *e)
 {
@@ -123,12 +138,24 @@ static int finish_commit(struct session *s, const struct running *d, struct err 
 	return raise_floors(s, d, e);
 }
 
+/*
+ * On trial without its transaction: the next one had begun, or the cut fell
+ * between set-trial and state. Commit and rollback need it as much as any.
+ */
+static int adopt_known_trial(struct session *s, const struct running *d, struct err *e)
+{
+	if (!d->on_trial || s->state.slots[d->booted - 'A'].release == 0)
+		return 0;
+	adopt_trial(s, d);
+	return session_store(s, e);
+}
+
 /* A transaction in the middle of writing is given up; what is right in the target stays useful. */
-static int drop_writing(struct session *s, struct err *e)
+static int drop_writing(struct session *s, const struct running *d, struct err *e)
 {
 	record_interrupted(s, "writing");
 	s->state.txn.phase = STATE_TXN_NONE;
-	return session_store(s, e);
+	return d->on_trial ? adopt_known_trial(s, d, e) : session_store(s, e);
 }
 
 /* Set-trial was done, the state says `written`: catch up. */
@@ -176,9 +203,11 @@ int txn_note_boot(struct session *s, struct running *d, struct err *e)
 		return -1;
 	switch (t->phase) {
 	case STATE_TXN_NONE:
-		return new_boot && d->facts.trial && !d->on_trial ? drop_stray_trial(s, d, e) : 0;
+		if (d->on_trial)
+			return adopt_known_trial(s, d, e);
+		return new_boot && d->facts.trial ? drop_stray_trial(s, d, e) : 0;
 	case STATE_TXN_WRITING:
-		return drop_writing(s, e);
+		return drop_writing(s, d, e);
 	case STATE_TXN_WRITTEN:
 		if (d->facts.trial == t->target || d->booted == t->target) {
 			if (note_activated(s, e) < 0)
@@ -360,21 +389,6 @@ int txn_commit(struct session *s, struct running *d, struct err *e)
 }
 
 /* --- Or back ------------------------------------------------------------------------ */
-
-/* A trial that the state knows nothing of (state was lost): enough to remember and cancel it. */
-static void adopt_trial(struct session *s, const struct running *d)
-{
-	struct state_txn *t = &s->state.txn;
-	const struct state_slot *slot = state_slot_of(&s->state, d->booted);
-
-	if (t->phase != STATE_TXN_NONE && t->target == d->booted)
-		return;
-	*t = (struct state_txn){.number = t->number + 1,
-		.phase = STATE_TXN_ACTIVATED,
-		.target = d->booted,
-		.release = slot->release};
-	memcpy(t->manifest, slot->manifest, HASH_SIZE);
-}
 
 int txn_fail_trial(struct session *s, const struct running *d, const struct err *why, struct err *e)
 {
