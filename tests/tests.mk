@@ -130,6 +130,11 @@ TEST_TOOLS += $(O)/tests/bench/slot_install
 $(O)/tests/bench/slot_install: $(O)/tests/bench/slot_install.o $(call archives,slot base)
 	$(call link,$@,$<,slot base)
 
+# Kills a program at its Nth writing system call, for tests/crash.
+TEST_TOOLS += $(O)/tests/crash/kill_at
+$(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
+	$(call link,$@,$<)
+
 # Last, so that everything above could add to it.
 test-tools: $(TEST_TOOLS)
 
