@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <zlib.h>
 #ifdef CONFIG_ZSTD
+#define ZSTD_STATIC_LINKING_ONLY /* for the name of ZSTD_d_stableOutBuffer alone */
 #include <zstd.h>
 #endif
 
 #include "agent/base/buf.h"
 #include "agent/base/must.h"
 
+#define STEP (256u * 1024) /* stored bytes that are decoded before their memory is given back */
+
 struct decoder {
 	enum slot_encoding encoding;
+	const struct pages *stored; /* borrowed: emptied as it is decoded; may be NULL */
 	z_stream zlib;
 	bool zlib_ready;
 #ifdef CONFIG_ZSTD
@@ -30,6 +34,36 @@ static int open_zlib(struct decoder *d, struct err *e)
 	return 0;
 }
 
+/* The end of the next step of a stream of `len` bytes, of which `done` are decoded. */
+static size_t step_end(size_t done, size_t len)
+{
+	return len - done > STEP ? done + STEP : len;
+}
+
+static void give_back(const struct decoder *d, size_t decoded)
+{
+	if (d->stored)
+		pages_empty(d->stored, decoded);
+}
+
+/* Step by step until the stream ends, the output is full, or there is no more input. */
+static int inflate_steps(struct decoder *d, const uint8_t *in, size_t in_len)
+{
+	z_stream *z = &d->zlib;
+	size_t done = 0;
+	int rc;
+
+	do {
+		/* zlib's interface has no const and 32-bit counts; pieces are far below 4 GiB. */
+		z->next_in = (Bytef *)(uintptr_t)(in + done);
+		z->avail_in = (uInt)(step_end(done, in_len) - done);
+		rc = inflate(z, Z_NO_FLUSH);
+		done = step_end(done, in_len) - z->avail_in;
+		give_back(d, done);
+	} while (rc == Z_OK && done < in_len);
+	return rc;
+}
+
 static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
 	size_t out_len, struct err *e)
 {
@@ -37,12 +71,9 @@ static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t
 
 	if (inflateReset(z) != Z_OK)
 		return err_set(e, E_INTERNAL, "zlib cannot start again");
-	/* zlib's interface has no const and 32-bit counts; pieces are far below 4 GiB. */
-	z->next_in = (Bytef *)(uintptr_t)in;
-	z->avail_in = (uInt)in_len;
 	z->next_out = out;
 	z->avail_out = (uInt)out_len;
-	int rc = inflate(z, Z_FINISH);
+	int rc = inflate_steps(d, in, in_len);
 	if (rc == Z_DATA_ERROR || rc == Z_NEED_DICT || rc == Z_STREAM_ERROR)
 		return err_set(
 			e, E_META, "not a zlib stream: %s", z->msg ? z->msg : "wrong header");
@@ -51,8 +82,9 @@ static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t
 	if (!MUST("slot.zlib-exact", rc == Z_STREAM_END && z->avail_out == 0))
 		return err_set(e, E_SIZE,
 			"zlib stream does not give exactly the %zu bytes of its piece", out_len);
-	if (!MUST("slot.zlib-trailing", z->avail_in == 0))
-		return err_set(e, E_SIZE, "%u bytes follow after the zlib stream", z->avail_in);
+	size_t rest = in_len - (size_t)(z->next_in - in);
+	if (!MUST("slot.zlib-trailing", rest == 0))
+		return err_set(e, E_SIZE, "%zu bytes follow after the zlib stream", rest);
 	return 0;
 }
 
@@ -62,9 +94,8 @@ static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t
 #define ZSTD_HEADER_MIN 6u /* magic, descriptor, window or content size */
 
 /*
- * The frame header, before libzstd sees the frame: one-shot decoding does not
- * check the window, and libzstd may be built to take its unsafe old formats and
- * skippable frames. Source: RFC 8878, 3.1.1.1.
+ * The frame header, before libzstd sees the frame: its own limit of the window is
+ * 128 MiB, and it may be built to take its unsafe old formats and skippable frames. Source: RFC 8878, 3.1.1.1.
  */
 static int check_zstd_header(const uint8_t *in, size_t in_len, size_t out_len, struct err *e)
 {
@@ -87,6 +118,29 @@ static int check_zstd_header(const uint8_t *in, size_t in_len, size_t out_len, s
 	return 0;
 }
 
+/* Straight into `out`, which libzstd takes for its window too: no buffer of 4 MiB of its own. */
+static int decode_steps(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
+	size_t out_len, struct err *e)
+{
+	ZSTD_inBuffer from = {.src = in};
+	ZSTD_outBuffer to = {.dst = out, .size = out_len};
+	size_t rc;
+
+	ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only);
+	do {
+		from.size = step_end(from.pos, in_len);
+		rc = ZSTD_decompressStream(d->zstd, &to, &from);
+		if (ZSTD_isError(rc))
+			return err_set(
+				e, E_META, "zstd frame is broken: %s", ZSTD_getErrorName(rc));
+		give_back(d, from.pos);
+	} while (rc > 0 && from.pos < in_len);
+	if (rc > 0 || to.pos != out_len)
+		return err_set(e, E_SIZE, "zstd frame gives %zu bytes; its piece has %zu", to.pos,
+			out_len);
+	return 0;
+}
+
 static int run_zstd(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
 	size_t out_len, struct err *e)
 {
@@ -97,19 +151,18 @@ static int run_zstd(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t
 		return err_set(e, E_SIZE, "zstd frame is cut: %s", ZSTD_getErrorName(frame));
 	if (!MUST("slot.zstd-trailing", frame == in_len))
 		return err_set(e, E_SIZE, "%zu bytes follow after the zstd frame", in_len - frame);
-	size_t n = ZSTD_decompressDCtx(d->zstd, out, out_len, in, frame);
-	if (ZSTD_isError(n))
-		return err_set(e, E_META, "zstd frame is broken: %s", ZSTD_getErrorName(n));
-	if (n != out_len)
-		return err_set(
-			e, E_SIZE, "zstd frame gives %zu bytes; its piece has %zu", n, out_len);
-	return 0;
+	return decode_steps(d, in, frame, out, out_len, e);
 }
 
 static int open_zstd(struct decoder *d, struct err *e)
 {
 	d->zstd = ZSTD_createDCtx();
-	return d->zstd ? 0 : err_set(e, E_NOMEM, "no memory for a zstd decoder");
+	if (!d->zstd)
+		return err_set(e, E_NOMEM, "no memory for a zstd decoder");
+	/* Marked experimental, unchanged since libzstd 1.4.5; a unit test notices when it is not. */
+	if (ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_stableOutBuffer, 1)))
+		return err_set(e, E_COMPAT, "libzstd is older than 1.4.5");
+	return 0;
 }
 
 static void close_zstd(struct decoder *d)
@@ -164,6 +217,11 @@ int decoder_open(enum slot_encoding encoding, struct decoder **out, struct err *
 	}
 	*out = d;
 	return 0;
+}
+
+void decoder_empty_input(struct decoder *d, const struct pages *stored)
+{
+	d->stored = stored;
 }
 
 int decoder_run(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "partitions/slot/pages.h"
 #include "partitions/slot/slot.h"
 
 struct decoder;
@@ -17,6 +18,13 @@ struct decoder;
 /* Freed with decoder_free. E_COMPAT for an encoding that is not built in, E_NOMEM. */
 int decoder_open(enum slot_encoding encoding, struct decoder **out, struct err *e);
 void decoder_free(struct decoder *d);
+
+/*
+ * From now on decoder_run is only given bytes from the start of `stored`, and empties
+ * it from the front while the output grows: both together need the memory of one.
+ * Borrowed while the decoder lives.
+ */
+void decoder_empty_input(struct decoder *d, const struct pages *stored);
 
 /*
  * `in` must be one whole stream and nothing else, and give exactly `out_len`

@@ -8,6 +8,8 @@
 
 #include "agent/base/err.h"
 
+#define PAGES_ALIGN 65536u /* a multiple of every page size that Linux uses */
+
 /* Memory of its own mapping; malloc would keep it in the heap and in our RSS. */
 struct pages {
 	uint8_t *data;
@@ -30,6 +32,19 @@ static inline void pages_free(struct pages *p)
 	if (p->data)
 		munmap(p->data, p->size);
 	*p = (struct pages){0};
+}
+
+/*
+ * Gives the memory of the first `len` bytes (but for a rest of less than PAGES_ALIGN)
+ * back to the system; they read as zeros then. The addresses stay.
+ */
+static inline void pages_empty(const struct pages *p, size_t len)
+{
+	if (len < p->size)
+		len -= len % PAGES_ALIGN;
+	/* Only a saving of memory: where the kernel does not do it, nothing is wrong. */
+	if (p->data)
+		(void)madvise(p->data, len, MADV_DONTNEED);
 }
 
 #define AUTO_PAGES __attribute__((cleanup(pages_free)))

@@ -121,6 +121,7 @@ int source_open(const struct slot_image *image, const struct leaf_set *want,
 		if (decoder_open(image->encoding, &out->decoder, e) < 0 ||
 			pages_get(largest_stored(image->pieces), &out->stored, e) < 0)
 			return -1;
+		decoder_empty_input(out->decoder, &out->stored);
 	}
 	return announce(out, e);
 }
@@ -174,10 +175,10 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 			"leaf %llu (piece %llu): bytes %llu to %llu of the source have a wrong hash",
 			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
 			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
-	if (decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
-		    slot_piece_length(s->image->size, piece), e) < 0)
-		return err_wrap(e, "piece %llu", (unsigned long long)piece);
-	return 0;
+	int rc = decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
+		slot_piece_length(s->image->size, piece), e);
+	pages_empty(&s->stored, s->stored.size);
+	return rc < 0 ? err_wrap(e, "piece %llu", (unsigned long long)piece) : 0;
 }
 
 static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
@@ -203,6 +204,8 @@ static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
 
 static int get_once(struct source *s, uint64_t piece, struct err *e)
 {
+	/* The last piece's output need not be in memory while the next one is fetched. */
+	pages_empty(&s->out, s->out.size);
 	int rc = s->image->encoding == SLOT_NONE ? fetch_plain(s, piece, e)
 						 : fetch_packed(s, piece, e);
 

@@ -2,6 +2,9 @@
 /* partitions/slot/decompress: bombs, cut streams, trailing bytes, windows, other formats. */
 #include "tests/unit/slot_rig.h"
 
+#include <sys/mman.h>
+
+#include "agent/base/buf.h"
 #include "partitions/slot/decompress.h"
 
 #define LEN   (300u * 1024)
@@ -39,6 +42,22 @@ static void refused(enum slot_encoding encoding, size_t n, size_t want, enum err
 		fail_msg("%s instead of %s: %s", err_name(e.code), err_name(code), e.text);
 }
 
+/* Bytes of a buffer that are in memory now. */
+static size_t resident(const struct pages *p)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t count = (p->size + page - 1) / page;
+	unsigned char *in = calloc(count, 1);
+	size_t n = 0;
+
+	assert_non_null(in);
+	assert_int_equal(mincore(p->data, p->size, in), 0);
+	for (size_t i = 0; i < count; i++)
+		n += in[i] & 1;
+	free(in);
+	return n * page;
+}
+
 static size_t pack(enum slot_encoding encoding, size_t len)
 {
 	return rig_encode(encoding, content, len, packed, sizeof(packed));
@@ -57,6 +76,46 @@ static void every_stream_gives_exactly_its_output(void **state)
 		refused(all[i], n, LEN - 1, E_SIZE); /* one byte more than allowed */
 		refused(all[i], n, LEN + 1, E_SIZE);
 	}
+}
+
+static void the_input_is_given_back_while_it_is_decoded(void **state)
+{
+	static const enum slot_encoding all[] = RIG_ENCODINGS;
+	uint8_t *noise = malloc(PIECE);
+	struct err e = {0};
+
+	(void)state;
+	assert_non_null(noise);
+	uint64_t x = 88172645463325252u;
+	for (size_t i = 0; i < PIECE; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		le64_put(noise + i, x); /* does not compress: many steps */
+	}
+	for (size_t i = 1; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct pages stored;
+		struct pages out;
+		struct decoder *d = NULL;
+		assert_int_equal(pages_get(SLOT_STORED_MAX, &stored, &e), 0);
+		assert_int_equal(pages_get(PIECE, &out, &e), 0);
+		assert_int_equal(decoder_open(all[i], &d, &e), 0);
+		decoder_empty_input(d, &stored);
+		for (int round = 0; round < 2; round++) {
+			size_t n = rig_encode(all[i], noise, PIECE, stored.data, stored.size);
+			assert_true(n > PIECE && resident(&stored) >= n);
+			assert_int_equal(decoder_run(d, stored.data, n, out.data, PIECE, &e), 0);
+			assert_memory_equal(out.data, noise, PIECE);
+			assert_true(resident(&stored) <= 2 * PAGES_ALIGN);
+			/* And the output, when the next piece is fetched. */
+			pages_empty(&out, out.size);
+			assert_int_equal(resident(&out), 0);
+		}
+		decoder_free(d);
+		pages_free(&stored);
+		pages_free(&out);
+	}
+	free(noise);
 }
 
 static void a_cut_stream_is_refused_at_every_length(void **state)
@@ -223,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_stream_gives_exactly_its_output),
+		cmocka_unit_test(the_input_is_given_back_while_it_is_decoded),
 		cmocka_unit_test(a_cut_stream_is_refused_at_every_length),
 		cmocka_unit_test(bytes_after_the_stream_are_refused),
 		cmocka_unit_test(a_zlib_bomb_stops_at_the_limit),

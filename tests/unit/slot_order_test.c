@@ -21,16 +21,18 @@ int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offse
 int __real_inflate(z_streamp z, int flush);
 int __wrap_inflate(z_streamp z, int flush);
 #ifdef CONFIG_ZSTD
-size_t __real_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len);
-size_t __wrap_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len);
+size_t __real_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_inBuffer *in);
+size_t __wrap_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_inBuffer *in);
 #endif
 
 /* What was seen, in order. `rig` is NULL while a rig is made. */
 static struct {
 	struct rig *rig;
 	bool leaf_right[LEAVES_MAX];
-	const void *hashed; /* the bytes that were hashed last, and found right as a stored piece */
+	/* What of the bytes that were hashed last, and found right as a stored piece, no decoder saw. */
+	const uint8_t *hashed;
 	size_t hashed_len;
+	bool at_begin; /* that is all of them */
 	unsigned decodes;
 	unsigned leaf_writes;
 	unsigned early_decodes;
@@ -49,6 +51,7 @@ int __wrap_hash_bytes(
 		if (len == p->stored[i] && memcmp(digest, p->sha256[i], HASH_SIZE) == 0) {
 			seen.hashed = data;
 			seen.hashed_len = len;
+			seen.at_begin = true;
 		}
 	}
 	for (uint64_t i = 0; i < slot_leaf_count(SIZE); i++) {
@@ -59,27 +62,40 @@ int __wrap_hash_bytes(
 	return rc;
 }
 
-static void note_decode(const void *in, size_t len)
+/* A decoder was given bytes at `in`, and took `taken` of at most `len`. */
+static void note_decode(const void *in, size_t len, size_t taken)
 {
 	if (!seen.rig)
 		return;
-	seen.decodes++;
-	if (in != seen.hashed || len != seen.hashed_len)
+	if (seen.at_begin)
+		seen.decodes++;
+	seen.at_begin = false;
+	if (in != seen.hashed || len > seen.hashed_len) {
 		seen.early_decodes++;
-	seen.hashed = NULL;
+		return;
+	}
+	seen.hashed += taken;
+	seen.hashed_len -= taken;
 }
 
 int __wrap_inflate(z_streamp z, int flush)
 {
-	note_decode(z->next_in, z->avail_in);
-	return __real_inflate(z, flush);
+	const void *in = z->next_in;
+	size_t len = z->avail_in;
+	int rc = __real_inflate(z, flush);
+
+	note_decode(in, len, len - z->avail_in);
+	return rc;
 }
 
 #ifdef CONFIG_ZSTD
-size_t __wrap_ZSTD_decompressDCtx(void *d, void *dst, size_t room, const void *src, size_t len)
+size_t __wrap_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_inBuffer *in)
 {
-	note_decode(src, len);
-	return __real_ZSTD_decompressDCtx(d, dst, room, src, len);
+	size_t from = in->pos;
+	size_t rc = __real_ZSTD_decompressStream(d, out, in);
+
+	note_decode((const uint8_t *)in->src + from, in->size - from, in->pos - from);
+	return rc;
 }
 #endif
 
