@@ -206,6 +206,20 @@ int offer_take(struct session *s, const struct running *d, const struct offer_re
 	return judge(s, d, r, c, o, e);
 }
 
+uint64_t offer_retry_after(const struct offer *o)
+{
+#ifdef CONFIG_HTTP
+	struct http_hint hint = {0};
+
+	if (o->http)
+		http_get_hint(o->http, &hint);
+	return hint.retry_after;
+#else
+	(void)o;
+	return 0;
+#endif
+}
+
 void offer_close(struct offer *o)
 {
 	manifest_free(o->manifest);

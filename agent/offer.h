@@ -55,6 +55,9 @@ int offer_from_repository(struct session *s, const struct running *d, const stru
 int offer_from_bundle(struct session *s, const struct running *d, const char *place,
 	const struct offer_request *r, struct offer *out, struct err *e);
 
+/* Seconds that the server asked for with its last answer about an object; 0 = not said. */
+uint64_t offer_retry_after(const struct offer *o);
+
 void offer_close(struct offer *o);
 
 /*

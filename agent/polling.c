@@ -113,7 +113,7 @@ static int check_from(struct session *s, const struct running *d, const struct p
 	note_outcome(s, out, rc < 0 ? e->code : E_OK);
 	if (rc == 0)
 		keep_offer(s, out);
-	if (rc == 0 || is_verdict(e->code))
+	else if (is_verdict(e->code))
 		backoff_succeed(&s->state.backoff);
 	else
 		back_off(s, retry_after);
@@ -122,10 +122,28 @@ static int check_from(struct session *s, const struct running *d, const struct p
 	return rc;
 }
 
+/*
+ * Not before the objects have come, too: metadata is a few kilobytes in a cache,
+ * and a store of objects that is down would see the whole fleet every minute.
+ */
+static void end_back_off(struct session *s)
+{
+	struct err e = {0};
+
+	if (s->state.backoff.failures == 0)
+		return;
+	backoff_succeed(&s->state.backoff);
+	if (session_store(s, &e) < 0)
+		log_line(&s->log, LOG_LEVEL_WARN, "back-off-not-stored reason=\"%s\"", e.text);
+}
+
 int polling_check(struct session *s, const struct running *d, const struct polling_request *r,
 	struct offer *out, struct err *e)
 {
-	return check_from(s, d, r, 0, out, e);
+	if (check_from(s, d, r, 0, out, e) < 0)
+		return -1;
+	end_back_off(s);
+	return 0;
 }
 
 /* Is what waits for its reboot still the newest? */
@@ -192,14 +210,17 @@ static int take_offer(
 		mirror = o.mirror + 1;
 		if (checked)
 			rc = install_or_continue(s, d, &o, e);
+		uint64_t retry_after = offer_retry_after(&o);
 		offer_close(&o);
 		if (!checked && is_known_refusal(s, e))
 			return continue_or_cancel(s, d, e);
+		if (checked && (rc == 0 || !is_mirrors_fault(e->code)))
+			end_back_off(s);
 		if (rc == 0 || !checked || !is_mirrors_fault(e->code))
 			return rc;
 		if (mirror >= s->config.url_count) {
 			struct err ignored = {0};
-			back_off(s, 0);
+			back_off(s, retry_after);
 			session_store(s, &ignored);
 			return -1;
 		}

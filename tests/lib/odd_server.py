@@ -44,6 +44,7 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   redirect,URL        302; the rest of the path is added to URL
   location,BYTES      302 with exactly these bytes (CR, LF, anything)
   loop                302 to itself
+  only,TEXT           the other words count only where the rest of the path has TEXT
 
 GET /log gives a JSON list of all requests: method, path, headers of interest,
 status, bytes of body sent, whether a client certificate came. DELETE /log
@@ -130,6 +131,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             rest = "/" + rest
             name, *args = [urllib.parse.unquote(a) for a in word.split(",")]
             self.odd[name] = args
+        if self.odd.get("only", [""])[0] not in rest:
+            self.odd = {}
         self.rest = rest
         self.entry = {"method": self.command, "path": self.path, "status": 0, "sent": 0,
                       "cert": self.has_cert(), "connection": self.client_address[1]}
