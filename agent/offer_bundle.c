@@ -2,6 +2,7 @@
 /* Offers from a bundle: the same verification on a scratch set. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/base/must.h"
 #include "agent/offer_take.h"
@@ -69,6 +70,28 @@ static bool is_url(const char *place)
 	return strncmp(place, "https://", 8) == 0 || strncmp(place, "http://", 7) == 0;
 }
 
+#ifdef CONFIG_HTTP
+/* Bytes of "scheme://host:port". */
+static size_t origin_length(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/") : strlen(url);
+}
+
+/* Credentials are for the repositories of the configuration; a URL by hand may lead anywhere. */
+static bool is_configured_origin(const struct config *c, const char *url)
+{
+	size_t len = origin_length(url);
+
+	for (size_t i = 0; i < c->url_count; i++) {
+		if (origin_length(c->urls[i]) == len && strncasecmp(c->urls[i], url, len) == 0)
+			return true;
+	}
+	return false;
+}
+#endif
+
 static int open_bundle(struct session *s, const char *place, struct offer *o, struct err *e)
 {
 	if (!is_url(place))
@@ -78,6 +101,8 @@ static int open_bundle(struct session *s, const char *place, struct offer *o, st
 	struct reader reader = {0};
 	uint64_t size = 0;
 
+	if (!MUST("offer.credentials-origin", is_configured_origin(&s->config, place)))
+		ho.token_file = ho.client_cert = ho.client_key = NULL;
 	if (http_open(&ho, &o->http, e) < 0 || http_size(o->http, place, &size, e) < 0 ||
 		http_reader(o->http, place, size, &reader, e) < 0)
 		return -1;
