@@ -50,6 +50,7 @@ struct session {
 	bool clock_synchronised;
 	bool new_boot; /* the kernel's boot id is not the one that state knows */
 	char boot_id[40];
+	bool txn_again; /* this transaction repeats one that failed, with the same release */
 	bool baseline_fresh; /* the health baseline was taken in this very run */
 };
 

@@ -21,8 +21,12 @@ static void record_boot(struct session *s, const struct running *d)
 
 	slot[0] = (char)(slot[0] + 'a' - 'A');
 	committed[0] = (char)(committed[0] + 'a' - 'A');
-	session_record(s, JOURNAL_BOOTED, d->fallback ? JOURNAL_FAIL : JOURNAL_OK,
-		d->fallback ? E_BOOT : E_OK,
+	/* Milestones are kept for life: a device that boots ten times a day must not fill them. */
+	bool routine = d->booted == d->committed && s->state.txn.phase == STATE_TXN_NONE &&
+		       s->state.boot_counter > 1;
+
+	session_record(s, routine ? JOURNAL_BOOT_ROUTINE : JOURNAL_BOOTED,
+		d->fallback ? JOURNAL_FAIL : JOURNAL_OK, d->fallback ? E_BOOT : E_OK,
 		json_pack("{s:s,s:s,s:i,s:i}", "slot", slot, "committed", committed, "trial",
 			d->on_trial ? 1 : 0, "tries", (int)d->facts.tries));
 	if (d->fallback)
@@ -294,8 +298,10 @@ static int run_checks(
 		.sink = &sink,
 	};
 	int rc = health_run(&r, report, e);
-	session_record(s, JOURNAL_HEALTH, rc == 0 ? JOURNAL_OK : JOURNAL_FAIL,
-		rc == 0 ? E_OK : e->code,
+	bool routine = d->booted == d->committed && s->state.txn.phase == STATE_TXN_NONE;
+
+	session_record(s, routine ? JOURNAL_HEALTH_ROUTINE : JOURNAL_HEALTH,
+		rc == 0 ? JOURNAL_OK : JOURNAL_FAIL, rc == 0 ? E_OK : e->code,
 		json_pack("{s:i,s:i,s:i}", "passed", (int)report->passed, "wanted",
 			(int)report->failed_wanted, "trial", d->on_trial ? 1 : 0));
 	return rc;

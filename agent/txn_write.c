@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps 1 to 6 of the transaction: intent, spoil, write, read back, record. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
@@ -51,18 +53,22 @@ int txn_begin(struct session *s, const struct running *d, const struct offer *o,
 
 	if (count_attempt(s, p, by_hand, e) < 0)
 		return -1;
+	/* A slow link may need a hundred polls for one image: one milestone for all of them. */
+	s->txn_again = t->why != E_OK && hash_equal(t->manifest, p->manifest);
+	enum err_code last = s->txn_again ? t->why : E_OK;
 	*t = (struct state_txn){
 		.number = t->number + 1,
 		.phase = STATE_TXN_WRITING,
 		.target = d->target,
 		.release = p->release,
+		.why = last,
 		.started = clock_wall(),
 		.from_bundle = o->from_bundle,
 		.by_hand = by_hand,
 	};
 	memcpy(t->manifest, p->manifest, HASH_SIZE);
-	session_record(s, JOURNAL_INSTALL, JOURNAL_INTENT, E_OK,
-		session_release_data(p->release, p->epoch, p->manifest));
+	session_record(s, s->txn_again ? JOURNAL_INSTALL_AGAIN : JOURNAL_INSTALL, JOURNAL_INTENT,
+		E_OK, session_release_data(p->release, p->epoch, p->manifest));
 	return session_store(s, e);
 }
 
@@ -72,8 +78,11 @@ int txn_abort(struct session *s, const struct err *why)
 
 	if (is_transport(why->code) && s->state.attempts > 0)
 		s->state.attempts--;
-	session_record(s, JOURNAL_INSTALL, JOURNAL_FAIL, why->code,
+	bool again = s->txn_again && s->state.txn.why == why->code;
+
+	session_record(s, again ? JOURNAL_INSTALL_AGAIN : JOURNAL_INSTALL, JOURNAL_FAIL, why->code,
 		json_pack("{s:I}", "release", (json_int_t)s->state.txn.release));
+	s->state.txn.why = why->code;
 	s->state.txn.phase = STATE_TXN_NONE;
 	if (session_store(s, &ignored) < 0)
 		log_line(&s->log, LOG_LEVEL_ERROR, "state-not-stored reason=\"%s\"", ignored.text);
@@ -91,6 +100,41 @@ int txn_keep_leaves(
 		file_replace(dir, name, leaves, (size_t)image->leaves.length, 0600, e) < 0)
 		return err_wrap(e, "keeping the leaves of %s", image->name);
 	return 0;
+}
+
+/* Does one of the slots still need this leaf list? */
+static bool is_needed(const struct state *st, const char *name)
+{
+	char hex[HASH_HEX_SIZE];
+
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t k = 0; k < st->slots[i].image_count; k++) {
+			hash_to_hex(st->slots[i].images[k].leaves.sha256, hex);
+			if (strcmp(hex, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Lists of images that are in no slot any more; what cannot be removed is removed next time. */
+static void drop_old_leaves(struct session *s)
+{
+	struct err ignored = {0};
+	int fd = -1;
+
+	if (file_make_dir(s->data, "leaves", &fd, &ignored) < 0)
+		return;
+	DIR *dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	for (struct dirent *d; (d = readdir(dir));) {
+		if (d->d_name[0] != '.' && !is_needed(&s->state, d->d_name))
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	closedir(dir);
 }
 
 int txn_load_leaves(
@@ -332,5 +376,8 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	json_object_set_new(data, "written", json_integer((json_int_t)stats.leaves_written));
 	json_object_set_new(data, "fetched", json_integer((json_int_t)stats.bytes_fetched));
 	session_record(s, JOURNAL_WRITTEN, JOURNAL_OK, E_OK, data);
-	return session_store(s, e);
+	if (session_store(s, e) < 0)
+		return -1;
+	drop_old_leaves(s);
+	return 0;
 }

@@ -31,6 +31,7 @@
 	X(STATE_LOST, "state.lost", "state", 1,                                                    \
 		"state could not be read; the image's floors hold")                                \
 	X(BOOTED, "boot.booted", "boot", 1, "what really booted")                                  \
+	X(BOOT_ROUTINE, "boot.routine", "boot", 0, "the committed system booted, as usual")        \
 	X(BOOT_FALLBACK, "boot.fallback", "boot", 1, "the boot loader fell back by itself")        \
 	X(BOOT_REPAIRED, "boot.repaired", "boot", 1, "the boot environment was repaired")          \
 	X(POLL, "poll.result", "poll", 0, "a poll and its outcome")                                \
@@ -41,12 +42,15 @@
 	X(RELEASE_REFUSED, "update.refused", "update", 1, "a release was refused")                 \
 	X(RELEASE_HELD, "update.held", "update", 1, "a release is held, withdrawn or cancelled")   \
 	X(INSTALL, "install.start", "install", 1, "a transaction begins or ends its writing")      \
+	X(INSTALL_AGAIN, "install.again", "install", 0,                                            \
+		"the same transaction once more, with the same end")                               \
 	X(WRITTEN, "install.written", "install", 1, "the target slot is whole and read back")      \
 	X(ACTIVATE, "install.activate", "install", 1, "the target slot is put on trial")           \
 	X(INTERRUPTED, "txn.interrupted", "install", 1, "a transaction was found interrupted")     \
 	X(REBOOT, "reboot.asked", "boot", 0, "a reboot was asked for or put off")                  \
 	X(HOOK, "hook.result", "hook", 0, "a hook's verdict")                                      \
 	X(HEALTH, "health.result", "health", 1, "the verdict on a booted system")                  \
+	X(HEALTH_ROUTINE, "health.routine", "health", 0, "the verdict on the committed system")    \
 	X(COMMIT, "update.committed", "update", 1, "a release was committed")                      \
 	X(ROLLBACK, "update.rolledback", "update", 1, "a release was left again")                  \
 	X(POLICY, "policy.changed", "policy", 1, "a person changed the update policy")             \

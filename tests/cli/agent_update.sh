@@ -126,6 +126,9 @@ tap_check "the rolled-back hook ran" grep -q rolled-back "$D/hook-ran"
 hostile_release 4 && repo publish
 tap_check "a higher release is" eval 'p poll && holds ".trial_waits and .transaction.release == 4"'
 
+tap_check "leaf lists of images that are in no slot are gone" \
+	eval '[ "$(find "$D/var/lib/pawl/leaves" -type f | wc -l)" -eq 1 ]'
+
 # --- Trials that nobody judges ----------------------------------------------------------------
 hostile_case
 tap_check "to the trial" to_trial
