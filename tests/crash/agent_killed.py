@@ -5,12 +5,13 @@ of an update and of the way back, then lets the device go on as devices do: the 
 or the machine restarts first. This is a crash of the agent, not a cut of power: what was written is
 there. What must hold each time stands in `check_killed` and `check_settled`.
 
-With PAWL_LONG=1 every call is killed, and goes on in both ways; else a sample, the same each time.
+With PAWL_LONG=1 every call is killed, and goes on in each way; else a sample, the same each time.
 usage: agent_killed.py [SEQUENCE...]
 """
 import concurrent.futures
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -18,13 +19,16 @@ import traceback
 from dataclasses import dataclass, field
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from world import BAD, Device, Publisher, Server, Wrong, must  # noqa: E402
+from world import (BAD, LEAF, SIZES, Device, Publisher, Server, Wrong,  # noqa: E402
+                   check_slot, must)
 
 LONG = os.environ.get("PAWL_LONG") == "1"
-SAMPLE, GAP = 14, 7  # short run: so many kills of each program, and no more calls between two
+SAMPLE, GAP = 12, 8  # short run: so many kills of each program, and no more calls between two
 GO_ON_EVERY = 20 if LONG else 4  # of the killed runs, one in so many also installs release 4
 ROUNDS = 6  # of poll and reboot, until nothing moves any more
 AGAIN, REBOOT = "the program runs again", "the machine restarts"
+TWICE = "the program runs again and is killed again"
+WAYS = (AGAIN, REBOOT, TWICE)
 NEVER = ("journal.truncated", "journal.gap", "journal.degraded", "state.lost")
 
 
@@ -34,7 +38,7 @@ class Sequence:
     name: str
     device: Device  # as it stands before the program runs
     verb: list
-    settles: dict  # AGAIN, REBOOT: the releases that may run in the end
+    settles: dict  # for each of WAYS: the releases that may run in the end
     starts: set = field(default_factory=set)  # what the boot loader may start after the kill
     failed: int = 0  # a release that must be remembered as failed
     go_on: list = field(default_factory=lambda: ["poll", "--now"])
@@ -128,6 +132,13 @@ def check_goes_on(device):
     must(device.would_start()[1] == 4, f"release 4 is not taken: {device.status()}")
 
 
+def kill_again(q, number, device, before):
+    """The run that was to repair is killed as well, somewhere. What is there then."""
+    where = random.Random(f"{q.name} {number}").randint(1, max(number, 20))
+    _, call = device.killed(where, *q.verb)
+    return check_killed(q, device, before) if call else before
+
+
 def kill_once(q, number, way, folder, goes_on):
     """Name of the killed call, or None: the program ended before its call `number`."""
     device = q.device.copy(folder)
@@ -137,6 +148,8 @@ def kill_once(q, number, way, folder, goes_on):
         return None
     try:
         before = check_killed(q, device, before)
+        if way == TWICE:
+            before = kill_again(q, number, device, before)
         if way == REBOOT:
             device.reboot()
         else:
@@ -158,10 +171,10 @@ def kill_once(q, number, way, folder, goes_on):
 
 def plan(count):
     """(number of the call, way) for each run."""
-    stride = 1 if LONG else max(1, min(GAP, count // SAMPLE))
+    stride = 1 if LONG else min(GAP, -(-count // SAMPLE))
     for i in range(1, count + 1):
         if i % stride == 0:
-            for way in (AGAIN, REBOOT) if LONG else ((AGAIN, REBOOT)[i // stride % 2],):
+            for way in WAYS if LONG else (WAYS[i // stride % len(WAYS)],):
                 yield i, way
 
 
@@ -172,7 +185,7 @@ def run_sequence(q, folder, pool):
     runs = list(plan(count))
     jobs = {}
     for k, (number, way) in enumerate(runs):
-        at = os.path.join(folder, f"{q.name}-{number}-{'again' if way == AGAIN else 'reboot'}")
+        at = os.path.join(folder, f"{q.name}-{number}-{WAYS.index(way)}")
         jobs[pool.submit(kill_once, q, number, way, at, k % GO_ON_EVERY == 0)] = number
     killed, wrong = set(), []
     for job in concurrent.futures.as_completed(jobs):
@@ -217,7 +230,10 @@ def make_sequences(folder, publisher, url):
         return d
 
     def same(*releases):
-        return {AGAIN: set(releases), REBOOT: set(releases)}
+        return either(set(releases), set(releases))
+
+    def either(again, restart):
+        return {AGAIN: again, REBOOT: restart, TWICE: again}
 
     new = Device.make(os.path.join(folder, "new"), publisher, url + "/p1")
     one = step(new, "one", "provision", "restart", "boot", "health", "poll")
@@ -240,17 +256,34 @@ def make_sequences(folder, publisher, url):
     yield Sequence("poll-again", step(two, "poll-again", tree="p4"), ["poll"], same(4), {2, 4})
     yield Sequence("replace", step(waits, "replace", tree="p4"), ["poll"], same(4), {1, 2, 4})
     yield Sequence("hold", step(waits, "hold", tree="p2-held"), ["poll"],
-                   {AGAIN: {1}, REBOOT: {1, 2}}, {1, 2})
+                   either({1}, {1, 2}), {1, 2})
     yield Sequence("boot", trial, ["boot"], same(2), {2})
     yield Sequence("health", noted, ["health"], same(2), {2})
     yield Sequence("expire", noted, ["health", "--expired"],
-                   {AGAIN: {1}, REBOOT: {1, 2}}, {1, 2}, failed=2)
+                   either({1}, {1, 2}), {1, 2}, failed=2)
     yield Sequence("unhealthy", bad, ["health"], same(2), {2, BAD}, failed=BAD)
     yield Sequence("boot-back", left, ["boot"], same(2), {2}, failed=BAD)
     yield Sequence("health-back", back, ["health"], same(2), {2}, failed=BAD)
     yield Sequence("boot-lost", lost, ["boot"], same(2), {2}, failed=BAD)
-    yield Sequence("rollback", two, ["rollback"], {AGAIN: {1}, REBOOT: {1, 2}}, {1, 2})
+    yield Sequence("rollback", two, ["rollback"], either({1}, {1, 2}), {1, 2})
     yield Sequence("new-segment", full, ["boot"], same(1), {1})
+
+
+def check_the_checker(publisher, folder):
+    """Each leaf counts: one changed byte, and the slot holds no release."""
+    files = {n: os.path.join(folder, n) for n in SIZES}
+    for name, size in SIZES.items():
+        for at in [*range(LEAF - 1, size, LEAF), size - 1]:
+            for n in SIZES:
+                shutil.copy(publisher.image(1, n), files[n])
+            must(check_slot.release_of(publisher.releases, files)[0] == 1, "release 1 is not seen")
+            with open(files[name], "r+b") as f:
+                f.seek(at)
+                byte = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([byte ^ 1]))
+            must(check_slot.release_of(publisher.releases, files)[0] is None,
+                 f"{name}: byte {at} is not looked at")
 
 
 def report(number, q, result):
@@ -276,7 +309,10 @@ def main():
     folder = make_folder()
     publisher = Publisher(folder)
     server = Server(folder)
-    seen = done = number = 0
+    check_the_checker(publisher, folder)
+    print("ok 1 - the checker of slots sees one changed byte in each leaf", flush=True)
+    seen = done = 0
+    number = 1
     good = True
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for q in make_sequences(folder, publisher, server.url):
