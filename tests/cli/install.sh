@@ -29,6 +29,30 @@ tap_check "the health unit stands before boot-complete.target" \
 	grep -q '^Before=boot-complete.target' \
 	"$dir/root/opt/pawl/lib/systemd/system/pawl-health.service"
 
+# In a poll's unit the agent must reach its devices and the lock in /run/lock.
+poll=$dir/root/opt/pawl/lib/systemd/system/pawl-poll.service
+tap_check "a poll may write devices, /run/lock and /var/lib/pawl" \
+	sh -c "! grep -E '^(ProtectSystem=strict|ProtectClock|PrivateDevices|DevicePolicy)' '$poll'"
+if command -v systemd-analyze >/dev/null && [ -e /lib/systemd/system/sysinit.target ]; then
+	# Enabled as README.md says, in a folder that comes before the system's; programs that exist.
+	units=$dir/units
+	mkdir -p "$units/sysinit.target.wants" "$units/multi-user.target.wants" \
+		"$units/timers.target.wants" "$units/boot-complete.target.requires"
+	for unit in "$dir"/root/opt/pawl/lib/systemd/system/*; do
+		sed 's,/opt/pawl/bin/pawl,/bin/true,' "$unit" >"$units/${unit##*/}"
+	done
+	ln -s ../pawl-boot.service "$units/sysinit.target.wants/"
+	ln -s ../pawl-health.service "$units/multi-user.target.wants/"
+	ln -s ../pawl-health.service "$units/boot-complete.target.requires/"
+	for timer in "$units"/*.timer; do
+		ln -s "../${timer##*/}" "$units/timers.target.wants/"
+	done
+	SYSTEMD_UNIT_PATH=$units: systemd-analyze --man=no verify "$units"/pawl-* \
+		multi-user.target boot-complete.target >"$dir/verify" 2>&1
+	tap_check "systemd finds nothing wrong with the units" \
+		sh -c "! grep -E 'pawl|cycle' '$dir/verify'"
+fi
+
 # Every verb and every key of the configuration is in the pages, as they are made from the tables.
 page=$dir/root/opt/pawl/share/man/man1/pawl.1
 "$dir/root/opt/pawl/bin/pawl" help | sed -n '/^Verbs:/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' >"$dir/verbs"
