@@ -9,6 +9,7 @@ With PAWL_LONG=1 every call is killed, and goes on in each way; else a sample, t
 usage: agent_killed.py [SEQUENCE...]
 """
 import concurrent.futures
+import hashlib
 import json
 import os
 import random
@@ -29,6 +30,7 @@ ROUNDS = 6  # of poll and reboot, until nothing moves any more
 AGAIN, REBOOT = "the program runs again", "the machine restarts"
 TWICE = "the program runs again and is killed again"
 WAYS = (AGAIN, REBOOT, TWICE)
+SEGMENT, RECORD_MAX = 64 * 1024, 1024  # of the journal
 NEVER = ("journal.truncated", "journal.gap", "journal.degraded", "state.lost")
 
 
@@ -200,20 +202,30 @@ def run_sequence(q, folder, pool):
     return count, len(killed), len({n for n, _ in runs}), wrong
 
 
+def lines_of(path):
+    with open(path, "rb") as f:
+        return f.read().rstrip(b"\0").splitlines()
+
+
 def fill_journal(device):
-    """Boots until the next record needs a new segment."""
-    folder = device.path("var/lib/pawl/journal")
-    boot_id = device.path("proc/sys/kernel/random/boot_id")
-    for i in range(1000):
-        newest = max(n for n in os.listdir(folder) if n.startswith("m-"))
-        with open(os.path.join(folder, newest), "rb") as f:
-            used = len(f.read().rstrip(b"\0"))
-        with open(boot_id, "w", encoding="utf-8") as f:
-            f.write(f"00000000-0000-4000-8000-{i:012d}\n")
-        if used > 64 * 1024 - 1024:
-            return
-        device.pawl("boot", check=True)
-    raise Wrong("the segment does not fill")
+    """Repeats the last milestone, in the format of docs/journal.md, up to the segment's end."""
+    path = device.path("var/lib/pawl/journal/m-00000001.jsonl")
+    old = lines_of(path)
+    detail = lines_of(device.path("var/lib/pawl/journal/d-00000001.jsonl"))[-1]
+    record = json.loads(old[-1])
+    record["seq"] = max(record["seq"], json.loads(detail)["seq"])
+    record["dseq"] = json.loads(detail)["seq"]
+    record["det"] = hashlib.sha256(detail).hexdigest()
+    del record["h"]
+    new = old[:]
+    while sum(len(line) + 1 for line in new) <= SEGMENT - RECORD_MAX:
+        record["seq"] += 1
+        record["prev"] = hashlib.sha256(new[-1]).hexdigest()
+        text = json.dumps(record, separators=(",", ":"))[:-1].encode()
+        new.append(text + b',"h":"' + hashlib.sha256(text).hexdigest().encode() + b'"}')
+    with open(path, "r+b") as f:
+        f.write(b"\n".join(new) + b"\n")
+    check_record(device, [line.decode() for line in old[1:]])
 
 
 def make_sequences(folder, publisher, url):
@@ -246,8 +258,10 @@ def make_sequences(folder, publisher, url):
     left = step(bad, "left", "health", "restart")
     back = step(left, "back", "boot")
     lost = step(two, "lost", "poll", *["restart"] * 4, tree="p3")
-    full = step(one, "full")
+    full = step(offered, "full")
     fill_journal(full)
+    must(os.path.exists(step(full, "next", "check").path("var/lib/pawl/journal/m-00000002.jsonl")),
+         "a full segment is not followed by a new one")
     install = ["install", publisher.bundle]
 
     yield Sequence("provision", new, ["provision"], same(1), {1}, factory=True)
@@ -266,7 +280,7 @@ def make_sequences(folder, publisher, url):
     yield Sequence("health-back", back, ["health"], same(2), {2}, failed=BAD)
     yield Sequence("boot-lost", lost, ["boot"], same(2), {2}, failed=BAD)
     yield Sequence("rollback", two, ["rollback"], either({1}, {1, 2}), {1, 2})
-    yield Sequence("new-segment", full, ["boot"], same(1), {1})
+    yield Sequence("new-segment", full, ["check"], same(2), {1})
 
 
 def check_the_checker(publisher, folder):
