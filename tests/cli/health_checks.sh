@@ -64,6 +64,10 @@ tap_check "units: nothing failed" run units
 fake systemctl 'case $1 in list-units) echo "a.service loaded failed failed A"
 echo "b.service loaded failed failed B" ;; esac'
 tap_refuse "units: failed ones are named" 1 "failed: a.service b.service" run units
+fake systemctl 'case $1 in list-units) echo "pawl-poll.service loaded failed failed A" ;; esac'
+tap_check "units: the agent's own are not judged here" run units
+fake systemctl 'case $1 in list-units) echo "a.service loaded failed failed A"
+echo "b.service loaded failed failed B" ;; esac'
 echo "UNITS_IGNORE='b.service'" >"$conf"
 tap_refuse "units: but for those to ignore" 1 "failed: a.service" run units
 echo "UNITS_IGNORE='b.service a.service'" >"$conf"
@@ -158,4 +162,9 @@ done
 for link in "$PAWL_SOURCE"/hooks/health/*.d/*; do
 	tap_check "${link##*/hooks/}: leads to a check" test -f "$link"
 done
+# What git ignores is in no clone: the checks were lost like that once.
+if git -C "$PAWL_SOURCE" rev-parse --git-dir >/dev/null 2>&1; then
+	tap_check "git ignores none of them" sh -c \
+		"! git -C '$PAWL_SOURCE' check-ignore hooks/health.d/* hooks/health/*.d/*"
+fi
 tap_end

@@ -14,7 +14,9 @@ tap_check "make install with DESTDIR and PREFIX" \
 for file in bin/pawl bin/pawl-repo share/man/man1/pawl.1 share/man/man1/pawl-repo.1 \
 	share/man/man5/pawl.conf.5 lib/systemd/system/pawl-poll.timer \
 	lib/systemd/system/pawl-poll.service lib/systemd/system/pawl-boot.service \
-	lib/systemd/system/pawl-health.service share/doc/pawl/LICENSE \
+	lib/systemd/system/pawl-health.service lib/pawl/hooks/health.d/units \
+	lib/pawl/hooks/health/required.d/10-disk lib/pawl/hooks/health/wanted.d/20-units \
+	share/doc/pawl/LICENSE \
 	share/doc/pawl/examples/cron share/doc/pawl/layouts/arm64-uboot/boot.cmd; do
 	tap_check "there is $file" test -s "$dir/root/opt/pawl/$file"
 done
