@@ -12,6 +12,7 @@ PROGRAM is Python; it finds these names:
   r.save(f, ...)      signs it (by=[...]) and writes it, and links it into what lists it
   r.keys["online"]    keys of the workspace: root-1 root-2 root-3 release online
   Key.make(KIND)      a new key: p256 p384 ed25519 rsa1024 rsa3072
+  r.bump = True       each file that is saved is a version higher, for devices that have seen it
   canonical, sha256   as TUF wants them
 
 Needs Python 3 and its cryptography module.
@@ -136,6 +137,7 @@ class Tree:
     def __init__(self, workspace):
         self.public = os.path.join(workspace, "public")
         self.workspace = workspace
+        self.bump = False
         self.keys = {}
         for name in os.listdir(os.path.join(workspace, "keys")):
             if name.endswith(".pem") and not name.endswith(".pub.pem"):
@@ -197,11 +199,10 @@ class Tree:
         self.save(lister)
 
     def save(self, f, by=None, version=None):
-        """Signs with the role's keys (or `by`, None in it = not signed again), writes, links."""
-        if by is None:
-            by = self.owners(f.role)
-        if by is not False:
-            f.sign(by)
+        """Signs with the role's keys (or those in `by`), writes, links."""
+        if self.bump and f.role != "root":
+            f.signed["version"] += 1
+        f.sign(self.owners(f.role) if by is None else by)
         self.put(f, version)
         self.link(f, version)
 

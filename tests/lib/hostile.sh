@@ -62,11 +62,14 @@ repo() {
 }
 
 # hostile_release NUMBER [OPTIONS of `pawl-repo release`...]: stages a release whose image holds
-# the trusted root and its own backstop, as a real one does.
+# the trusted root and its own backstop, as a real one does. NUMBER is the next one; HOSTILE_EPOCH
+# is its epoch, where it is set.
 hostile_release() {
 	local n=$1 image=$T/image.ext4
 	shift
-	repo allot --out "$T/backstop.json" >/dev/null || return
+	[ -z "${HOSTILE_EPOCH:-}" ] || set -- --epoch "$HOSTILE_EPOCH" "$@"
+	repo allot ${HOSTILE_EPOCH:+--epoch "$HOSTILE_EPOCH"} --out "$T/backstop.json" >/dev/null ||
+		return
 	rm -rf "$T/tree"
 	tree_make "$T/tree" "$W/root.json" "$T/backstop.json" 0
 	printf 'release %s\n' "$n" >"$T/tree/etc/release"
