@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/text.h"
+
 /* Here they are defined, not called (see err.h). */
 #undef err_set
 #undef err_sys
@@ -25,9 +27,10 @@ static const struct err_row err_rows[] = {ERR_TABLE(ERR_ROW_)};
 /* Text from outside ends up in messages: a terminal must not be steered by it. */
 static void make_printable(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	while (*text) {
+		size_t unsafe = text_unsafe_length(text);
+		memset(text, '?', unsafe);
+		text += unsafe > 0 ? unsafe : 1;
 	}
 }
 
@@ -52,6 +55,21 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 	return -1;
 }
 
+/* What strerror_r gives is the text in glibc, and a status in musl, which filled `text`. */
+static inline const char *glibc_reason(const char *result, const char *text)
+{
+	(void)text;
+	return result;
+}
+
+static inline const char *musl_reason(int result, const char *text)
+{
+	return result == 0 ? text : "unknown error";
+}
+
+#define REASON(result, text)                                                                       \
+	_Generic((result), char * : glibc_reason, int : musl_reason)((result), (text))
+
 int err_sys(struct err *e, enum err_code code, int sys, const char *fmt, ...)
 {
 	char what[sizeof(e->text)];
@@ -61,7 +79,7 @@ int err_sys(struct err *e, enum err_code code, int sys, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	err_set(e, code, "%s: %s", what, strerror_r(sys, why, sizeof(why)));
+	err_set(e, code, "%s: %s", what, REASON(strerror_r(sys, why, sizeof(why)), why));
 	e->sys = sys;
 	return -1;
 }

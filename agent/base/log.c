@@ -9,6 +9,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "agent/base/text.h"
+
+#define ESCAPED_MAX 12 /* of one character: three bytes as \xNN */
+
 struct log log_make(enum log_level level)
 {
 	struct log l = {.level = level};
@@ -27,11 +31,12 @@ static void escape(const char *in, char *out, size_t size)
 {
 	size_t n = 0;
 
-	for (const unsigned char *p = (const unsigned char *)in; *p && n + 5 < size; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			n += (size_t)snprintf(out + n, size - n, "\\x%02x", *p);
-		else
-			out[n++] = (char)*p;
+	while (*in && n + ESCAPED_MAX < size) {
+		size_t unsafe = text_unsafe_length(in);
+		if (unsafe == 0)
+			out[n++] = *in++;
+		for (; unsafe > 0; unsafe--, in++)
+			n += (size_t)snprintf(out + n, size - n, "\\x%02x", (unsigned char)*in);
 	}
 	out[n] = 0;
 }

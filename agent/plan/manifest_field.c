@@ -10,24 +10,15 @@
 #include "agent/base/clock.h"
 #include "agent/base/json.h"
 #include "agent/base/must.h"
+#include "agent/base/text.h"
 
 #define WHERE "manifest"
-
-/* U+202A..U+202E and U+2066..U+2069: marks that turn the direction of writing. */
-static bool is_direction_mark(const unsigned char *p)
-{
-	if (p[0] != 0xe2)
-		return false;
-	return (p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
-	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
-}
 
 /* The bytes are valid UTF-8: json_scan has seen to that. */
 bool field_is_printable(const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
-		if (*p < 0x20 || *p == 0x7f || c1 || is_direction_mark(p))
+	for (; *text; text++) {
+		if (text_unsafe_length(text) > 0)
 			return false;
 	}
 	return true;

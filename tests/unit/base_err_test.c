@@ -67,6 +67,28 @@ static void text_from_outside_is_made_printable_and_cut(void **state)
 	assert_string_equal(e.text + strlen(e.text) - 3, "...");
 }
 
+static void text_from_outside_cannot_forge_what_a_message_says(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	/* U+009B is "ESC [" for a terminal, U+202E writes what follows backwards. */
+	err_set(&e, E_META, "role \"%s\"",
+		"a\xc2\x9b"
+		"2Jb\xe2\x80\xae"
+		"c\xc3\xa4");
+	assert_string_equal(e.text, "role \"a??2Jb???c\xc3\xa4\"");
+}
+
+static void the_systems_reason_is_named(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(err_sys(&e, E_IO, 2, "cannot open x"), -1);
+	assert_string_equal(e.text, "cannot open x: No such file or directory");
+}
+
 static void wrapping_keeps_code_and_errno(void **state)
 {
 	struct err e = {0};
@@ -85,6 +107,8 @@ int main(void)
 		cmocka_unit_test(every_code_is_in_the_documentation),
 		cmocka_unit_test(codes_are_found_by_name_and_exit_statuses_are_unique),
 		cmocka_unit_test(text_from_outside_is_made_printable_and_cut),
+		cmocka_unit_test(text_from_outside_cannot_forge_what_a_message_says),
+		cmocka_unit_test(the_systems_reason_is_named),
 		cmocka_unit_test(wrapping_keeps_code_and_errno),
 	};
 

@@ -64,6 +64,10 @@ static void control_characters_are_escaped(void **state)
 	(void)state;
 	assert_string_equal(written(&l, LOG_LEVEL_INFO, "a\x1b[2J\nb\x7f%s"),
 		"pawl: event value=a\\x1b[2J\\x0ab\\x7f%s\n");
+	assert_string_equal(written(&l, LOG_LEVEL_INFO,
+				    "\xc2\x9b"
+				    "2J \xe2\x80\xae \xc3\xa4"),
+		"pawl: event value=\\xc2\\x9b2J \\xe2\\x80\\xae \xc3\xa4\n");
 }
 
 static void a_long_line_is_cut_and_stays_one_line(void **state)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text from outside that people will see: what it must not hold. */
+#pragma once
+
+#include <stddef.h>
+
+/*
+ * Bytes of the character at the front of `text` (UTF-8) when it could steer a
+ * terminal or forge what a line says: control characters (C0, DEL, C1) and marks
+ * that turn the direction of writing (U+202A to U+202E, U+2066 to U+2069).
+ * 0: harmless, or the end of the text.
+ */
+size_t text_unsafe_length(const char *text);
