@@ -71,7 +71,7 @@ static char *build_json(enum hook_stage stage, const struct hook_fact *facts, si
 		j, "stage", json_stringn(stages[stage].folder, (size_t)stage_name_len(stage)));
 	for (size_t i = 0; i < count; i++) {
 		char key[FACT_KEY_MAX + 1] = "";
-		for (size_t n = 0; facts[i].key[n] && n < FACT_KEY_MAX; n++)
+		for (size_t n = 0; n < FACT_KEY_MAX && facts[i].key[n]; n++)
 			key[n] = (char)tolower((unsigned char)facts[i].key[n]);
 		json_object_set_new(j, key, json_string(facts[i].value));
 	}
