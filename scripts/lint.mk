@@ -26,7 +26,7 @@ format:
 lint-shell:
 	$(Q)cd $(S) && git ls-files '*.sh' | grep -v '^partitions/layouts/.*\.cmd' | xargs -r shellcheck -x
 	$(Q)cd $(S) && ! test -e .ci/run || shellcheck -x .ci/run
-	$(Q)cd $(S) && git grep -lE '^#!/bin/(ba)?sh' -- hooks packaging partitions ':!*.sh' | xargs -r shellcheck -x
+	$(Q)cd $(S) && git grep -lE '^#!/bin/(ba)?sh' -- hooks packaging partitions ':!*.sh' ':!*.md' | xargs -r shellcheck -x
 
 lint-layers:
 	$(Q)cd $(S) && sh scripts/check-layers.sh

@@ -97,7 +97,7 @@ run_all() { # [NAME...]
 		names=$(printf '%s\n' "$names" | awk -v want="$wanted" '
 			BEGIN { n = split(want, w, "\n"); for (i = 1; i <= n; i++) need[w[i]] = 1 }
 			$1 in need')
-		[ "$(printf '%s\n' "$names" | wc -l)" -eq $# ] || {
+		[ "$(printf '%s\n' "$names" | grep -c .)" -eq $# ] || {
 			echo "mutants: a name is not in the source" >&2
 			exit 1
 		}
