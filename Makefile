@@ -44,7 +44,7 @@ HARDEN ?= -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-plt
 HARDEN_LD ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS ?= -O2 -g
 BASE_CPPFLAGS = -I$(S) -I$(O)/include -include config.h -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-	-DPAWL_VERSION='"$(VERSION)"'
+	-D_TIME_BITS=64 -DPAWL_VERSION='"$(VERSION)"'
 BASE_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
 BASE_LDFLAGS = $(HARDEN_LD) -Wl,--gc-sections -Wl,--as-needed
 

@@ -8,6 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* 32-bit boards: metadata that expires after 2038 must not be of the past (see BASE_CPPFLAGS). */
+_Static_assert(sizeof(time_t) == 8, "time_t must have 64 bits: glibc 2.34, musl 1.2 or later");
+
 #define CLOCK_MAX 253402300799 /* 9999-12-31T23:59:59Z */
 
 int64_t clock_wall(void)
