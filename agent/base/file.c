@@ -28,12 +28,32 @@ int file_open_dir(const char *path, int *fd, struct err *e)
 
 int file_make_dir(int dirfd, const char *name, int *fd, struct err *e)
 {
-	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+	bool made = mkdirat(dirfd, name, 0700) == 0;
+
+	if (!made && errno != EEXIST)
 		return err_sys(e, code_of(errno), errno, "cannot make folder %s", name);
+	/* Files in it are flushed with it, but its own name only with the folder above. */
+	if (made && file_sync(dirfd, e) < 0)
+		return err_wrap(e, "folder of %s", name);
 	int n = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (n < 0)
 		return err_sys(e, E_IO, errno, "cannot open folder %s", name);
 	*fd = n;
+	return 0;
+}
+
+/* `path` was just made: its name must be on the medium before anything counts on it. */
+static int sync_parent(const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash && slash > path ? (size_t)(slash - path) : 1;
+	AUTO_FREE char *parent = strndup(slash ? path : ".", len);
+	AUTO_CLOSE int fd = -1;
+
+	if (!parent)
+		return err_set(e, E_NOMEM, "no memory for a path");
+	if (file_open_dir(parent, &fd, e) < 0 || file_sync(fd, e) < 0)
+		return err_wrap(e, "folder of %s", path);
 	return 0;
 }
 
@@ -50,8 +70,11 @@ int file_make_path(const char *path, mode_t mode, struct err *e)
 			continue;
 		char kept = part[i];
 		part[i] = 0;
-		if (mkdir(part, mode) < 0 && errno != EEXIST)
+		bool made = mkdir(part, mode) == 0;
+		if (!made && errno != EEXIST)
 			return err_sys(e, code_of(errno), errno, "cannot make folder %s", part);
+		if (made && sync_parent(part, e) < 0)
+			return -1;
 		part[i] = kept;
 	}
 	return 0;

@@ -16,10 +16,13 @@
  */
 int file_open_dir(const char *path, int *fd, struct err *e);
 
-/* As file_open_dir, below `dirfd`; makes the folder (mode 0700) when it is missing. */
+/*
+ * As file_open_dir, below `dirfd` (not AT_FDCWD); makes the folder (mode 0700)
+ * when it is missing, and then flushes the one that it is in.
+ */
 int file_make_dir(int dirfd, const char *name, int *fd, struct err *e);
 
-/* Makes a folder and its missing parents with `mode`; E_IO. */
+/* Makes a folder and its missing parents with `mode`, each flushed into its parent; E_IO. */
 int file_make_path(const char *path, mode_t mode, struct err *e);
 
 /*

@@ -20,6 +20,19 @@
 static char path[64];
 static int dir = -1;
 static struct err e;
+static ino_t flushed[8]; /* what fsync was called for, in order */
+static size_t flushed_count;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && flushed_count < sizeof(flushed) / sizeof(flushed[0]))
+		flushed[flushed_count++] = st.st_ino;
+	return __real_fsync(fd);
+}
 
 static int make_dir(void **state)
 {
@@ -261,6 +274,32 @@ static void join_puts_one_slash(void **state)
 
 #define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
+/* Else a cut of power takes a new folder with all the flushed files in it. */
+static void a_new_folder_is_flushed_into_the_one_above(void **state)
+{
+	char deep[100];
+	struct stat top, sub;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(fstat(dir, &top), 0);
+	flushed_count = 0;
+	assert_int_equal(file_make_dir(dir, "sub", &fd, &e), 0);
+	close(fd);
+	assert_int_equal(flushed_count, 1);
+	assert_true(flushed[0] == top.st_ino);
+	snprintf(deep, sizeof(deep), "%s/sub/one/two", path);
+	flushed_count = 0;
+	assert_int_equal(file_make_path(deep, 0700, &e), 0);
+	assert_int_equal(fstatat(dir, "sub", &sub, 0), 0);
+	assert_int_equal(flushed_count, 2);
+	assert_true(flushed[0] == sub.st_ino);
+	assert_int_equal(fstatat(dir, "sub/one", &sub, 0), 0);
+	assert_true(flushed[1] == sub.st_ino);
+	unlinkat(dir, "sub/one/two", AT_REMOVEDIR);
+	unlinkat(dir, "sub/one", AT_REMOVEDIR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +315,7 @@ int main(void)
 		WITH_DIR(write_goes_on_after_short_counts),
 		WITH_DIR(a_lock_is_had_by_one_at_a_time),
 		WITH_DIR(folders_are_made_with_their_parents),
+		WITH_DIR(a_new_folder_is_flushed_into_the_one_above),
 		WITH_DIR(join_puts_one_slash),
 	};
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+LDFLAGS_base_file_test := -Wl,--wrap=fsync
 LDFLAGS_boot_states_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync
 LDFLAGS_slot_order_test := -Wl,--wrap=hash_bytes,--wrap=file_pwrite_full,--wrap=inflate,--wrap=ZSTD_decompressStream
 LDFLAGS_slot_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync
