@@ -30,7 +30,7 @@ int agent_check_free(const struct session *s, const struct running *d, struct er
 			"slot %c is on trial: `pawl health`, `commit` or `rollback` "
 			"ends it",
 			d->booted);
-	if (s->state.txn.phase == STATE_TXN_FAILED)
+	if (s->state.txn.phase == STATE_TXN_FAILED && s->state.txn.target == d->booted)
 		return err_set(e, E_BUSY, "a failed trial is being left: `pawl health` ends it");
 	if (d->fallback)
 		return err_set(e, E_BUSY,
@@ -62,6 +62,9 @@ int agent_install(struct session *s, struct running *d, struct offer *o, struct 
 	if (run_stage(s, o, d->target, HOOK_CHECK, e) < 0)
 		return -1;
 	if (boot_self_test(s->boot, e) < 0)
+		return -1;
+	/* Back in an old system that is not healthy either: the next release is the way out. */
+	if (s->state.txn.phase == STATE_TXN_FAILED && txn_finish_rollback(s, d, e) < 0)
 		return -1;
 	if (txn_begin(s, d, o, e) < 0)
 		return -1;

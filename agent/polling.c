@@ -253,6 +253,20 @@ static bool must_wait(const struct session *s)
 	return true;
 }
 
+/*
+ * Back from a failed trial: ends it when the old system is healthy. When that
+ * one is not (what failed was the world around both), the offer is asked for all
+ * the same, or no device would ever get the release that helps.
+ */
+static void end_way_back(struct session *s, struct running *d)
+{
+	struct err sick = {0};
+
+	if (s->state.txn.phase == STATE_TXN_FAILED && agent_health(s, d, &sick) < 0)
+		log_line(&s->log, LOG_LEVEL_WARN, "not-healthy-after-rollback code=%s reason=\"%s\"",
+			err_name(sick.code), sick.text);
+}
+
 int polling_run(
 	struct session *s, struct running *d, const struct polling_request *r, struct err *e)
 {
@@ -260,9 +274,10 @@ int polling_run(
 		log_line(&s->log, LOG_LEVEL_INFO, "on-trial slot=%c: no offer is taken", d->booted);
 		return 0;
 	}
-	/* Fallback boot or the way back from a trial: the running system must be proved first. */
-	if ((d->fallback || s->state.txn.phase == STATE_TXN_FAILED) && agent_health(s, d, e) < 0)
+	/* After a fallback boot what runs must be proved, or there would be no slot to write. */
+	if (d->fallback && agent_health(s, d, e) < 0)
 		return -1;
+	end_way_back(s, d);
 	if (!r->ignore_backoff && must_wait(s))
 		return reboot_if_waiting(s, d, e);
 	int rc = take_offer(s, d, r, e);

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from world import (BAD, LEAF, SIZES, Device, Publisher, Server, Wrong,  # noqa: E402
-                   check_slot, must)
+                   check_slot, must, write)
 
 LONG = os.environ.get("PAWL_LONG") == "1"
 SAMPLE, GAP = 12, 8  # short run: so many kills of each program, and no more calls between two
@@ -257,6 +257,9 @@ def make_sequences(folder, publisher, url):
     bad = step(two, "bad", "poll", "restart", "boot", tree="p3")
     left = step(bad, "left", "health", "restart")
     back = step(left, "back", "boot")
+    sick = step(back, "sick", tree="p4")
+    write(sick.path("etc/pawl/hooks/health/required.d/10-check"),
+          '#!/bin/sh\n[ "$PAWL_RELEASE" = 4 ]\n', 0o755)
     lost = step(two, "lost", "poll", *["restart"] * 4, tree="p3")
     full = step(offered, "full")
     fill_journal(full)
@@ -278,6 +281,7 @@ def make_sequences(folder, publisher, url):
     yield Sequence("unhealthy", bad, ["health"], same(2), {2, BAD}, failed=BAD)
     yield Sequence("boot-back", left, ["boot"], same(2), {2}, failed=BAD)
     yield Sequence("health-back", back, ["health"], same(2), {2}, failed=BAD)
+    yield Sequence("sick", sick, ["poll"], same(4), {2, 4}, failed=BAD)
     yield Sequence("boot-lost", lost, ["boot"], same(2), {2}, failed=BAD)
     yield Sequence("rollback", two, ["rollback"], either({1}, {1, 2}), {1, 2})
     yield Sequence("new-segment", full, ["check"], same(2), {1})
