@@ -263,8 +263,9 @@ static void end_way_back(struct session *s, struct running *d)
 	struct err sick = {0};
 
 	if (s->state.txn.phase == STATE_TXN_FAILED && agent_health(s, d, &sick) < 0)
-		log_line(&s->log, LOG_LEVEL_WARN, "not-healthy-after-rollback code=%s reason=\"%s\"",
-			err_name(sick.code), sick.text);
+		log_line(&s->log, LOG_LEVEL_WARN,
+			"not-healthy-after-rollback code=%s reason=\"%s\"", err_name(sick.code),
+			sick.text);
 }
 
 int polling_run(
