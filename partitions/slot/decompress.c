@@ -12,7 +12,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/must.h"
 
-#define STEP (256u * 1024) /* stored bytes that are decoded before their memory is given back */
+#define STEP (128u * 1024) /* stored bytes that are decoded before their memory is given back */
 
 struct decoder {
 	enum slot_encoding encoding;

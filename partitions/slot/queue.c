@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A writer thread with two buffers. */
+/* A writer thread and what waits for it. */
 #include "partitions/slot/queue.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "partitions/slot/pages.h"
 #include "partitions/slot/thread.h"
 
-#define BUFFERS 2
+#define RUNS_MAX 16 /* one for each leaf of a piece: putting one piece never waits */
 
-struct chunk {
+struct run {
+	uint8_t *data;
 	size_t len;
 	uint64_t offset;
 };
@@ -22,31 +21,32 @@ struct write_queue {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct pages buffer; /* BUFFERS chunks */
-	struct chunk chunk[BUFFERS];
-	size_t put; /* chunks put in so far */
-	size_t written; /* chunks written so far; at most BUFFERS behind `put` */
+	struct run run[RUNS_MAX];
+	size_t put; /* runs put in so far */
+	size_t written; /* runs written so far; at most RUNS_MAX behind `put` */
 	bool ending;
 	bool failed;
 	struct err error; /* of the first write that failed */
 };
 
-static uint8_t *buffer_of(struct write_queue *q, size_t number)
+static int write_run(struct write_queue *q, const struct run *r, struct err *e)
 {
-	return q->buffer.data + number % BUFFERS * WRITE_QUEUE_CHUNK;
+	int rc = device_write(q->device, r->data, r->len, r->offset, e);
+
+	pages_empty(&(struct pages){.data = r->data, .size = r->len}, r->len);
+	return rc;
 }
 
-/* One chunk; called and left with the lock held, which is open while the medium works. */
+/* One run; called and left with the lock held, which is open while the medium works. */
 static void write_next(struct write_queue *q)
 {
-	size_t number = q->written;
-	struct chunk c = q->chunk[number % BUFFERS];
+	struct run r = q->run[q->written % RUNS_MAX];
 	struct err e = {0};
 
 	/* After an error nothing more is written: the order of leaves must not have holes. */
 	if (!q->failed) {
 		pthread_mutex_unlock(&q->lock);
-		int rc = device_write(q->device, buffer_of(q, number), c.len, c.offset, &e);
+		int rc = write_run(q, &r, &e);
 		pthread_mutex_lock(&q->lock);
 		if (rc < 0) {
 			q->failed = true;
@@ -57,7 +57,7 @@ static void write_next(struct write_queue *q)
 	pthread_cond_broadcast(&q->changed);
 }
 
-static void *run(void *arg)
+static void *write_runs(void *arg)
 {
 	struct write_queue *q = arg;
 
@@ -80,15 +80,10 @@ int write_queue_start(struct device *d, struct write_queue **out, struct err *e)
 	if (!q)
 		return err_set(e, E_NOMEM, "no memory for a writer");
 	q->device = d;
-	if (pages_get(BUFFERS * WRITE_QUEUE_CHUNK, &q->buffer, e) < 0) {
-		free(q);
-		return -1;
-	}
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->changed, NULL);
-	int rc = thread_start(&q->thread, run, q);
+	int rc = thread_start(&q->thread, write_runs, q);
 	if (rc != 0) {
-		pages_free(&q->buffer);
 		free(q);
 		return err_sys(e, E_INTERNAL, rc, "cannot start the writer thread");
 	}
@@ -96,24 +91,41 @@ int write_queue_start(struct device *d, struct write_queue **out, struct err *e)
 	return 0;
 }
 
-int write_queue_put(
-	struct write_queue *q, const void *data, size_t len, uint64_t offset, struct err *e)
+/* The error of an earlier write; asked with the lock held. */
+static int check_failed(const struct write_queue *q, struct err *e)
 {
-	assert(len <= WRITE_QUEUE_CHUNK);
+	if (!q->failed)
+		return 0;
+	*e = q->error;
+	return -1;
+}
+
+int write_queue_put(
+	struct write_queue *q, uint8_t *data, size_t len, uint64_t offset, struct err *e)
+{
 	pthread_mutex_lock(&q->lock);
-	while (q->put - q->written == BUFFERS)
+	while (q->put - q->written == RUNS_MAX)
 		pthread_cond_wait(&q->changed, &q->lock);
-	bool failed = q->failed;
-	if (failed) {
-		*e = q->error;
-	} else {
-		memcpy(buffer_of(q, q->put), data, len);
-		q->chunk[q->put % BUFFERS] = (struct chunk){.len = len, .offset = offset};
+	int rc = check_failed(q, e);
+	if (rc == 0) {
+		q->run[q->put % RUNS_MAX] =
+			(struct run){.data = data, .len = len, .offset = offset};
 		q->put++;
 		pthread_cond_broadcast(&q->changed);
 	}
 	pthread_mutex_unlock(&q->lock);
-	return failed ? -1 : 0;
+	return rc;
+}
+
+int write_queue_wait(struct write_queue *q, const uint8_t *end, struct err *e)
+{
+	pthread_mutex_lock(&q->lock);
+	/* The oldest run has the lowest address. */
+	while (q->written < q->put && q->run[q->written % RUNS_MAX].data < end)
+		pthread_cond_wait(&q->changed, &q->lock);
+	int rc = check_failed(q, e);
+	pthread_mutex_unlock(&q->lock);
+	return rc;
 }
 
 int write_queue_end(struct write_queue *q, struct err *e)
@@ -123,14 +135,9 @@ int write_queue_end(struct write_queue *q, struct err *e)
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
 	pthread_join(q->thread, NULL);
-	int rc = 0;
-	if (q->failed) {
-		*e = q->error;
-		rc = -1;
-	}
+	int rc = check_failed(q, e);
 	pthread_cond_destroy(&q->changed);
 	pthread_mutex_destroy(&q->lock);
-	pages_free(&q->buffer);
 	free(q);
 	return rc;
 }

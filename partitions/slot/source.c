@@ -6,6 +6,8 @@
 
 #include "agent/base/must.h"
 
+#define FETCH_STEP (512u * 1024)
+
 static uint64_t first_leaf(uint64_t piece)
 {
 	return piece * SLOT_LEAVES_A_PIECE;
@@ -135,14 +137,35 @@ void source_close(struct source *s)
 	*s = (struct source){0};
 }
 
-static int read_full(struct source *s, struct byte_range r, uint8_t *to, struct err *e)
+/* Waits until the first `len` bytes of the last piece are written. */
+static int wait_written(struct source *s, size_t len, struct err *e)
+{
+	if (len > s->out.size)
+		len = s->out.size;
+	return s->writing ? write_queue_wait(s->writing, s->out.data + len, e) : 0;
+}
+
+/*
+ * Reads a range of the source to `to`, step by step. `place` is where it lies in the
+ * piece or in its stored bytes: no byte is read before the byte of the last piece that
+ * has the same place is written, so both never need the memory of two.
+ */
+static int read_full(
+	struct source *s, struct byte_range r, size_t place, uint8_t *to, struct err *e)
 {
 	const struct reader *reader = &s->image->full;
+	size_t len = (size_t)r.length;
 
-	if (reader->read(reader->ctx, r.offset, to, (size_t)r.length, e) < 0)
-		return err_wrap(e, "bytes %llu to %llu of the source", (unsigned long long)r.offset,
-			(unsigned long long)(r.offset + r.length));
-	s->stats->bytes_fetched += r.length;
+	for (size_t done = 0, n; done < len; done += n) {
+		n = len - done < FETCH_STEP ? len - done : FETCH_STEP;
+		if (wait_written(s, place + done + n, e) < 0)
+			return -1;
+		if (reader->read(reader->ctx, r.offset + done, to + done, n, e) < 0)
+			return err_wrap(e, "bytes %llu to %llu of the source",
+				(unsigned long long)(r.offset + done),
+				(unsigned long long)(r.offset + done + n));
+		s->stats->bytes_fetched += n;
+	}
 	return 0;
 }
 
@@ -154,9 +177,19 @@ static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
 	for (uint64_t leaf = first_leaf(piece);
 		next_run(s->want, &leaf, end_leaf(s, piece), &first);) {
 		struct byte_range r = run_range(s, first, leaf);
-		if (read_full(s, r, s->out.data + (r.offset - piece * SLOT_PIECE_SIZE), e) < 0)
+		size_t place = (size_t)(r.offset - piece * SLOT_PIECE_SIZE);
+		if (read_full(s, r, place, s->out.data + place, e) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* The whole last piece is written, and its memory is free, also that of leaves nobody wanted. */
+static int empty_out(struct source *s, struct err *e)
+{
+	if (wait_written(s, s->out.size, e) < 0)
+		return -1;
+	pages_empty(&s->out, s->out.size);
 	return 0;
 }
 
@@ -167,7 +200,7 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 	struct byte_range r = {.offset = p->offset[piece], .length = p->stored[piece]};
 	uint8_t digest[HASH_SIZE];
 
-	if (read_full(s, r, s->stored.data, e) < 0 ||
+	if (read_full(s, r, 0, s->stored.data, e) < 0 ||
 		hash_bytes(HASH_SHA256, s->stored.data, (size_t)r.length, digest, e) < 0)
 		return -1;
 	if (!MUST("slot.piece-hash", hash_equal(digest, p->sha256[piece])))
@@ -175,6 +208,8 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 			"leaf %llu (piece %llu): bytes %llu to %llu of the source have a wrong hash",
 			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
 			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
+	if (empty_out(s, e) < 0)
+		return -1;
 	int rc = decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
 		slot_piece_length(s->image->size, piece), e);
 	pages_empty(&s->stored, s->stored.size);
@@ -204,8 +239,6 @@ static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
 
 static int get_once(struct source *s, uint64_t piece, struct err *e)
 {
-	/* The last piece's output need not be in memory while the next one is fetched. */
-	pages_empty(&s->out, s->out.size);
 	int rc = s->image->encoding == SLOT_NONE ? fetch_plain(s, piece, e)
 						 : fetch_packed(s, piece, e);
 

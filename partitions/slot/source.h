@@ -11,6 +11,7 @@
 #include "agent/base/reader.h"
 #include "partitions/slot/decompress.h"
 #include "partitions/slot/pages.h"
+#include "partitions/slot/queue.h"
 #include "partitions/slot/slot.h"
 
 /* A set of leaves: one bit each. */
@@ -28,6 +29,8 @@ struct source {
 	const struct slot_image *image; /* borrowed */
 	const struct leaf_set *want; /* borrowed: only these leaves are fetched or looked at */
 	struct slot_stats *stats; /* borrowed: bytes_fetched */
+	struct write_queue
+		*writing; /* borrowed: what may still write parts of `out`; NULL = nothing */
 	struct byte_range *ranges; /* kept, a network reader may look at them later */
 	struct decoder *decoder;
 	struct pages stored; /* one stored piece */
@@ -40,7 +43,8 @@ int source_open(const struct slot_image *image, const struct leaf_set *want,
 void source_close(struct source *s);
 
 /*
- * Fills `out.data` with the piece; all wanted leaves of it are verified (others
+ * Fills `out.data` with the piece, as `writing` sets it free: what is fetched, and what
+ * waits to be written, together need the memory of one piece; all wanted leaves of it are verified (others
  * are rubbish). Content that is wrong is fetched once more; wrong again is
  * E_HASH, which names image, leaf and place. E_SIZE and E_META of a decoder,
  * and the reader's own errors, are final.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filling one part of a target slot: what is right stays, what is wrong is fetched and written. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "partitions/slot/scan.h"
 #include "partitions/slot/source.h"
 #include "partitions/slot/target.h"
+
+/* Leaves that are written at once, to places that are multiples of that: flash likes 1 MiB. */
+#define LEAVES_A_RUN 4
 
 /* A medium with more unreadable places than this is not worth writing to. */
 #define READ_ERRORS_MAX 16
@@ -126,12 +130,11 @@ static int keep_leaf0(struct job *j, struct err *e)
 	return 0;
 }
 
-/* Leaves of a piece are put into the queue in runs that end at its chunk's boundaries. */
 static int write_run(struct job *j, uint64_t piece, uint64_t first, uint64_t end, struct err *e)
 {
 	uint64_t from = first * SLOT_LEAF_SIZE;
 	uint64_t to = end * SLOT_LEAF_SIZE < j->image->size ? end * SLOT_LEAF_SIZE : j->image->size;
-	const uint8_t *data = j->source.out.data + (from - piece * SLOT_PIECE_SIZE);
+	uint8_t *data = j->source.out.data + (from - piece * SLOT_PIECE_SIZE);
 
 	if (write_queue_put(j->queue, data, (size_t)(to - from), from, e) < 0)
 		return -1;
@@ -144,13 +147,12 @@ static int write_piece(struct job *j, uint64_t piece, struct err *e)
 {
 	uint64_t leaf = piece * SLOT_LEAVES_A_PIECE;
 	uint64_t end = leaf + SLOT_LEAVES_A_PIECE;
-	const uint64_t chunk = WRITE_QUEUE_CHUNK / SLOT_LEAF_SIZE;
 
 	if (end > j->want.count)
 		end = j->want.count;
 	while (leaf < end) {
 		uint64_t first = leaf;
-		uint64_t stop = first - first % chunk + chunk;
+		uint64_t stop = first - first % LEAVES_A_RUN + LEAVES_A_RUN;
 		while (leaf < end && leaf < stop && leaf > 0 && leaf_set_has(&j->want, leaf))
 			leaf++;
 		if (leaf == first)
@@ -185,8 +187,17 @@ static int write_wanted(struct job *j, struct err *e)
 			return -1;
 		report(j);
 	}
+	j->source.writing = NULL;
 	struct write_queue *queue = steal_ptr(j->queue);
 	return write_queue_end(queue, e);
+}
+
+/* What metadata and manifest took and gave back: glibc keeps it, and the peak is still to come. */
+static void trim_heap(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 int slot_write(struct slot_target *t, size_t index, const struct slot_image *image,
@@ -199,8 +210,12 @@ int slot_write(struct slot_target *t, size_t index, const struct slot_image *ima
 	__attribute__((cleanup(cleanup_job))) struct job j = {
 		.part = part, .image = image, .progress = progress, .stats = stats};
 	part->filled = false;
+	trim_heap();
 	if (find_wanted(&j, e) < 0 || source_open(image, &j.want, stats, &j.source, e) < 0 ||
-		write_queue_start(&part->device, &j.queue, e) < 0 || write_wanted(&j, e) < 0)
+		write_queue_start(&part->device, &j.queue, e) < 0)
+		return -1;
+	j.source.writing = j.queue;
+	if (write_wanted(&j, e) < 0)
 		return -1;
 	/* Leaf 0 counts here, where it was fetched; slot_finish writes it. */
 	size_t head = slot_leaf_length(image->size, 0);

@@ -129,13 +129,13 @@ static void resume_fetches_only_what_the_cut_left(void **state)
 		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
 		struct slot_stats stats;
 		struct err e = {0};
-		r->fail_read = 3; /* the third piece */
+		r->fail_at = r->pieces.offset[2]; /* the third piece */
 		assert_int_equal(rig_install(r, &stats, &e), -1);
 		assert_int_equal(e.code, E_NET);
 		assert_true(rig_head_is_spoiled(r));
 		assert_true(rig_leaf_written(r, 2 * SLOT_LEAVES_A_PIECE - 1));
 		rig_forget(r);
-		r->fail_read = 0;
+		r->fail_at = 0;
 		rig_use_expect(r);
 		assert_int_equal(rig_install(r, &stats, &e), 0);
 		uint64_t head = encodings[i] == SLOT_NONE ? LEAF : r->pieces.stored[0];

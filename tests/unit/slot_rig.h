@@ -49,7 +49,7 @@ struct rig {
 	unsigned reads;
 	uint64_t flip_at; /* this byte of `full` is wrong ... */
 	unsigned flip_times; /* ... as often as it is read */
-	unsigned fail_read; /* this read (from 1) fails; 0 = none */
+	uint64_t fail_at; /* a read of this byte fails; 0 = none */
 	bool with_expect;
 	struct byte_range expected[64];
 	size_t expected_count;
@@ -98,7 +98,7 @@ static inline int rig_read(void *ctx, uint64_t offset, void *data, size_t len, s
 	struct rig *r = ctx;
 
 	r->reads++;
-	if (r->reads == r->fail_read)
+	if (r->fail_at && r->fail_at >= offset && r->fail_at - offset < len)
 		return err_set(e, E_NET, "connection lost");
 	if (offset > r->pieces.stored_total || len > r->pieces.stored_total - offset)
 		return err_set(e, E_SIZE, "the object is shorter than that");
