@@ -134,8 +134,11 @@ programs: $(PROGRAMS)
 
 program_objects = $(call objects,$(filter $(is_program),$(call sources,$(1))))
 
+# A library must find this function in the program: agent/poll/http_setup.c says why.
+AGENT_LDFLAGS = $(EXPORT-$(CONFIG_HTTP))
+EXPORT-y := -Wl,--export-dynamic-symbol=_gnutls_global_init_skip
 $(O)/pawl: $(call program_objects,agent) $(call archives,$(call libs_of,agent))
-	$(call link,$@,$(call program_objects,agent),$(call libs_of,agent))
+	$(call link,$@,$(call program_objects,agent),$(call libs_of,agent),$(AGENT_LDFLAGS))
 
 $(O)/pawl-repo: $(call program_objects,publisher) $(call archives,$(call libs_of,publisher))
 	$(call link,$@,$(call program_objects,publisher),$(call libs_of,publisher))
@@ -155,7 +158,7 @@ help:
 #: make clean          remove $(O)
 #: variables           O= DESTDIR= PREFIX= CC= CFLAGS= LDFLAGS= PKG_CONFIG= V=1 WERROR=1
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -type f -name '*.d' 2>/dev/null)
 
 .PHONY: all programs clean help
 .DELETE_ON_ERROR:
