@@ -17,9 +17,9 @@ enum { OPT_REPLACE, OPT_NEW_KEY, OPT_COUNT };
 
 /* The one key of the root whose keyid starts with `prefix`. */
 static int find_key(
-	const struct roles *r, const char *prefix, char keyid[HASH_HEX_SIZE], struct err *e)
+	const json_t *root, const char *prefix, char keyid[HASH_HEX_SIZE], struct err *e)
 {
-	json_t *keys = json_object_get(roles_signed(r, ROLE_ROOT), "keys");
+	json_t *keys = json_object_get(root, "keys");
 	unsigned found = 0;
 	const char *id;
 	json_t *key;
@@ -38,6 +38,22 @@ static int find_key(
 			"%s key of the root starts with %s; see `pawl-repo show`",
 			found ? "more than one" : "no", prefix);
 	return 0;
+}
+
+/* Did a run that was cut off put the new key into the root? Then this key is in the one before. */
+static bool is_replaced(struct publisher *p, const struct roles *r, const char *prefix)
+{
+	AUTO_CLOSE int dir = -1;
+	JSON_AUTO json_t *before = NULL;
+	char keyid[HASH_HEX_SIZE];
+	char name[64];
+	struct err ignored = {0};
+
+	roles_file_name(ROLE_ROOT, roles_version(r, ROLE_ROOT) - 1, name, sizeof(name));
+	return r->resumed[0] &&
+	       publisher_open_dir(p, "public/metadata", false, &dir, &ignored) == 0 &&
+	       roles_read_file(dir, name, ROLES_ROOT_MAX, &before, NULL, &ignored) == 0 &&
+	       find_key(json_object_get(before, "signed"), prefix, keyid, &ignored) == 0;
 }
 
 static bool holds(const struct roles *r, const char *signer, const char *keyid)
@@ -101,8 +117,10 @@ int cmd_revoke_key(void *ctx, int argc, char **argv, struct err *e)
 		return -1;
 	if (values[OPT_NEW_KEY] && !values[OPT_REPLACE])
 		return err_set(e, E_USAGE, "--new-key needs --replace");
-	if (change_begin(p, &r, e) < 0 || find_key(&r, argv[0], keyid, e) < 0)
+	if (change_begin(p, &r, e) < 0)
 		return -1;
+	if (find_key(roles_signed(&r, ROLE_ROOT), argv[0], keyid, e) < 0)
+		return is_replaced(p, &r, argv[0]) ? rotation_finish(p, &r, e) : -1;
 	rotation.signer = holds(&r, "root", keyid)      ? "root"
 			  : holds(&r, "targets", keyid) ? "targets"
 							: "timestamp";

@@ -96,6 +96,8 @@ static int sign_all(struct signing *s, struct err *e)
 			    (!s->old || s->made_old >= roles_threshold(s->old, info->signer))))
 		return 0;
 	*e = s->first;
+	if (!e->code) /* all could sign, but the root names fewer than it asks for */
+		err_set(e, E_META, "role %s has too few keys", info->signer);
 	if (s->role != ROLE_ROOT)
 		return err_wrap(e, "cannot sign %s", info->name);
 	e->code = E_THRESHOLD;

@@ -20,3 +20,6 @@ struct rotation {
  */
 int rotation_run(
 	struct publisher *p, struct roles *r, const struct rotation *rotation, struct err *e);
+
+/* What is left of the interrupted one that change_begin found (r->resumed). Says so. */
+int rotation_finish(struct publisher *p, struct roles *r, struct err *e);
