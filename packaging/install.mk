@@ -62,13 +62,15 @@ install-programs: programs
 install-units:
 	$(Q)mkdir -p $(DESTDIR)$(UNITDIR) $(O)/units
 	$(Q)for u in $(UNITS); do \
-		sed 's,@PREFIX@,$(PREFIX),' $$u >$(O)/units/$${u##*/} && \
+		sed 's,@PREFIX@/bin,$(BINDIR),' $$u >$(O)/units/$${u##*/} && \
 		$(INSTALL) -m 644 $(O)/units/$${u##*/} $(DESTDIR)$(UNITDIR)/ || exit; done
 
 install-hooks:
 	$(Q)mkdir -p $(DESTDIR)$(HOOKDIR)/health/required.d $(DESTDIR)$(HOOKDIR)/health/wanted.d
 	$(Q)for h in $(HOOK_FILES); do \
 		$(INSTALL) -D -m 755 $(S)/hooks/$$h $(DESTDIR)$(HOOKDIR)/$$h || exit; done
+	@[ $(HOOKDIR) = /usr/lib/pawl/hooks ] || \
+		echo "note: pawl.conf must say [paths] hooks-image = $(HOOKDIR), or no check runs"
 
 install-docs:
 	$(Q)$(INSTALL) -D -m 644 $(S)/LICENSE $(DESTDIR)$(DOCDIR)/LICENSE

@@ -67,6 +67,14 @@ tap_check "each verb is in pawl(1)" test -z "$missing"
 tap_check "each key is in pawl.conf(5)" \
 	sh -c "test \"\$(grep -c '^.B .* = ' '$dir/root/opt/pawl/share/man/man5/pawl.conf.5')\" -gt 30"
 
+# A root file system below O has folders of hooks whose names look like make's own files.
+mkdir -p "$PAWL_BUILD/install-test/health.d"
+tap_check "make goes on with an installation below its folder" make -s O="$PAWL_BUILD" programs
+rmdir "$PAWL_BUILD/install-test/health.d" "$PAWL_BUILD/install-test"
+tap_check "BINDIR is where units look" make -s O="$PAWL_BUILD" DESTDIR="$dir/bin" BINDIR=/apps install-units
+tap_check "and they look there" grep -qx 'ExecStart=/apps/pawl boot' \
+	"$dir/bin/usr/lib/systemd/system/pawl-boot.service"
+
 tap_check "MAN=n leaves the pages out" \
 	make -s O="$PAWL_BUILD" DESTDIR="$dir/plain" MAN=n install
 tap_check "and installs the program" test -x "$dir/plain/usr/bin/pawl"
