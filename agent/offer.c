@@ -64,6 +64,16 @@ void offer_load_stored(
 	trust_get_facts(out->trust, &out->facts);
 }
 
+void offer_record_roots(struct session *s, const struct trust *t)
+{
+	struct trust_facts f;
+
+	trust_get_facts(t, &f);
+	if (f.new_roots > 0)
+		session_record(s, JOURNAL_ROOT, JOURNAL_OK, E_OK,
+			json_pack("{s:I}", "version", (json_int_t)f.root_version));
+}
+
 static int keep_revoked(void *ctx, const uint8_t manifest[HASH_SIZE], struct err *e)
 {
 	struct session *s = ctx;
@@ -85,9 +95,6 @@ static int keep_facts(struct session *s, const struct trust *t, struct err *e)
 		s->state.time_floor = f.time_floor;
 	if (trust_each_revoked(t, keep_revoked, s, e) < 0)
 		return -1;
-	if (f.new_roots > 0)
-		session_record(s, JOURNAL_ROOT, JOURNAL_OK, E_OK,
-			json_pack("{s:I}", "version", (json_int_t)f.root_version));
 	if (!f.freshness_known)
 		session_record(s, JOURNAL_FRESHNESS, JOURNAL_NOTE, E_OK,
 			json_pack("{s:s}", "freshness", "unknown"));
@@ -170,15 +177,12 @@ static int judge(struct session *s, const struct running *d, const struct offer_
 static int read_manifest(const struct fetcher *targets, const char *path,
 	const struct trust_target *target, struct manifest **out, struct err *e)
 {
-	char name[TRUST_TARGET_PATH_MAX + HASH_HEX_SIZE];
-	char hex[HASH_HEX_SIZE];
-	const char *slash = strrchr(path, '/');
+	AUTO_BUF struct buf file = buf_make(TRUST_TARGET_PATH_MAX + HASH_HEX_SIZE);
 	AUTO_BUF struct buf data = buf_make(MANIFEST_MAX);
 
-	/* Consistent snapshots: the hash stands before the last component (TUF 6.2). */
-	hash_to_hex(target->sha256, hex);
-	int folder = slash ? (int)(slash - path + 1) : 0;
-	snprintf(name, sizeof(name), "%.*s%s.%s", folder, path, hex, path + folder);
+	if (trust_target_file(target, path, &file, e) < 0)
+		return err_wrap(e, "manifest %s", path);
+	const char *name = buf_text(&file);
 	if (target->length > MANIFEST_MAX)
 		return err_set(e, E_SIZE, "%s is signed with %" PRIu64 " bytes, more than %d", path,
 			target->length, MANIFEST_MAX);
@@ -197,9 +201,10 @@ int offer_take(struct session *s, const struct running *d, const struct offer_re
 {
 	struct trust_target target;
 
-	if (trust_find_target(c->trust, &c->metadata, c->path, &target, e) < 0)
-		return -1;
-	if (keep_facts(s, c->trust, e) < 0)
+	int found = trust_find_target(c->trust, &c->metadata, c->path, &target, e);
+	struct err later = {0};
+	/* A set that lists the release no more may be the one that withdraws it for good. */
+	if (keep_facts(s, c->trust, found < 0 ? &later : e) < 0 || found < 0)
 		return -1;
 	if (read_manifest(&c->targets, c->path, &target, &o->manifest, e) < 0)
 		return -1;

@@ -62,6 +62,7 @@ static int judge_bundle(struct session *s, const struct running *d, const struct
 		return -1;
 	if (trust_keep_roots(scratch, store, e) < 0)
 		return -1;
+	offer_record_roots(s, scratch);
 	return offer_take(s, d, r, &c, o, e);
 }
 

@@ -45,6 +45,7 @@ static int refresh_for_time(struct session *s, struct http *h, const struct trus
 	if (http_ignore_certificate_dates(h, true, e) < 0 || trust_open(to, &t, e) < 0)
 		return -1;
 	int rc = trust_refresh(t, metadata, e);
+	offer_record_roots(s, t);
 	struct err ignored = {0};
 	if (http_ignore_certificate_dates(h, false, rc < 0 ? &ignored : e) < 0 || rc < 0)
 		return -1;
@@ -61,7 +62,9 @@ static int refresh(struct session *s, struct http *h, const struct trust_options
 
 	if (trust_open(to, out, e) < 0)
 		return -1;
-	if (trust_refresh(*out, metadata, e) == 0)
+	int rc = trust_refresh(*out, metadata, e);
+	offer_record_roots(s, *out);
+	if (rc == 0)
 		return 0;
 	http_get_hint(h, &hint);
 	if (e->code != E_TLS || !hint.certificate_not_yet_valid || s->clock_synchronised ||
@@ -72,7 +75,9 @@ static int refresh(struct session *s, struct http *h, const struct trust_options
 	*out = NULL;
 	if (refresh_for_time(s, h, to, metadata, e) < 0 || trust_open(to, out, e) < 0)
 		return -1;
-	return trust_refresh(*out, metadata, e);
+	rc = trust_refresh(*out, metadata, e);
+	offer_record_roots(s, *out);
+	return rc;
 }
 
 static int try_mirror(struct session *s, const struct running *d, const struct offer_request *r,

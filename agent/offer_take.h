@@ -26,6 +26,12 @@ int offer_open_store(const struct session *s, int *fd, struct err *e);
 void offer_load_stored(
 	const struct session *s, const struct buf *root, int store, struct offer_stored *out);
 
+/*
+ * Records the successor roots that this run accepted. After every refresh, failed
+ * ones too: roots are kept before the rest is judged, and count as known from then on.
+ */
+void offer_record_roots(struct session *s, const struct trust *t);
+
 /* A refreshed set and where its files come from. */
 struct offer_carrier {
 	struct trust *trust;
