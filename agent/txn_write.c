@@ -54,7 +54,7 @@ int txn_begin(struct session *s, const struct running *d, const struct offer *o,
 	if (count_attempt(s, p, by_hand, e) < 0)
 		return -1;
 	/* A slow link may need a hundred polls for one image: one milestone for all of them. */
-	s->txn_again = t->why != E_OK && hash_equal(t->manifest, p->manifest);
+	s->txn_again = !by_hand && t->why != E_OK && hash_equal(t->manifest, p->manifest);
 	enum err_code last = s->txn_again ? t->why : E_OK;
 	*t = (struct state_txn){
 		.number = t->number + 1,
@@ -350,11 +350,11 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	struct slot_target *target = NULL;
 	struct slot_stats stats = {0};
 
-	if (choose_parts(s, d, p, parts, needed, e) < 0)
-		return -1;
 	if (!MUST("txn.target-choice",
 		    d->target && d->target != d->booted && d->target != d->committed))
 		return err_set(e, E_BUSY, "there is no slot that neither runs nor is committed");
+	if (choose_parts(s, d, p, parts, needed, e) < 0)
+		return -1;
 	if (slot_open_target(
 		    parts, needed, p->image_count, running->parts, running->count, &target, e) < 0)
 		return -1;
