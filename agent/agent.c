@@ -8,12 +8,26 @@
 #include "agent/base/must.h"
 #include "agent/txn.h"
 
+/*
+ * What runs is not clear, so nothing is done. This may go on every hour for months:
+ * a milestone only when the reason is new.
+ */
+static int refuse_start(struct session *s, struct err *e)
+{
+	struct err ignored = {0};
+
+	if (s->state.last_poll_rc != e->code) {
+		session_record(s, JOURNAL_BOOTED, JOURNAL_FAIL, e->code, NULL);
+		s->state.last_poll_rc = e->code;
+		session_store(s, &ignored);
+	}
+	return -1;
+}
+
 int agent_start(struct session *s, struct running *d, struct err *e)
 {
-	if (session_open_boot(s, e) < 0)
-		return -1;
-	if (running_identify(&s->config, s->boot, d, e) < 0)
-		return -1;
+	if (session_open_boot(s, e) < 0 || running_identify(&s->config, s->boot, d, e) < 0)
+		return refuse_start(s, e);
 	return txn_note_boot(s, d, e);
 }
 
