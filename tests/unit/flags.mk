@@ -11,6 +11,7 @@ LDFLAGS_boot_restart_test = -Wl,--wrap=process_run,--wrap=sync,--wrap=reboot
 LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid
 LDFLAGS_journal_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_sync,--wrap=fdatasync,--wrap=renameat,--wrap=unlinkat,--wrap=ftruncate64,--wrap=fallocate64,--wrap=ftruncate,--wrap=fallocate
 LDFLAGS_slot_block_test := -Wl,--wrap=stat,--wrap=stat64,--wrap=fstat,--wrap=fstat64,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2,--wrap=close,--wrap=ioctl,--wrap=flock
+LDFLAGS_agent_checks_test := -Wl,--wrap=stat,--wrap=stat64
 ifneq ($(CONFIG_HTTP),y)
 UNIT_SOURCES := $(filter-out $(patsubst %,tests/unit/poll_%_test.c,http reader repository response),$(UNIT_SOURCES))
 endif
