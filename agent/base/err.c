@@ -9,6 +9,8 @@
 
 #include "agent/base/text.h"
 
+#define CONTEXT_MIN 96 /* bytes that a context gets in any case; what it says comes first */
+
 /* Here they are defined, not called (see err.h). */
 #undef err_set
 #undef err_sys
@@ -72,13 +74,15 @@ static inline const char *musl_reason(int result, const char *text)
 
 int err_sys(struct err *e, enum err_code code, int sys, const char *fmt, ...)
 {
-	char what[sizeof(e->text)];
 	char why[128];
+	char what[sizeof(e->text) -
+		  sizeof(why)]; /* so that a long name leaves room for the reason */
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	int n = vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
+	mark_cut(what, sizeof(what), n);
 	err_set(e, code, "%s: %s", what, REASON(strerror_r(sys, why, sizeof(why)), why));
 	e->sys = sys;
 	return -1;
@@ -93,8 +97,12 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	assert(e && e->code != E_OK);
 	memcpy(old, e->text, sizeof(old));
 	va_start(ap, fmt);
-	vsnprintf(context, sizeof(context), fmt, ap);
+	int wanted = vsnprintf(context, sizeof(context), fmt, ap);
 	va_end(ap);
+	/* A URL of 2,000 bytes must not push the reason out. */
+	size_t taken = strlen(old) + strlen(": ") + CONTEXT_MIN;
+	size_t more = taken < sizeof(context) ? sizeof(context) - taken : 0;
+	mark_cut(context, CONTEXT_MIN + more, wanted);
 	int n = snprintf(e->text, sizeof(e->text), "%s: %s", context, old);
 	mark_cut(e->text, sizeof(e->text), n);
 	return -1;

@@ -80,6 +80,29 @@ static void text_from_outside_cannot_forge_what_a_message_says(void **state)
 	assert_string_equal(e.text, "role \"a??2Jb???c\xc3\xa4\"");
 }
 
+static void a_long_context_leaves_room_for_the_reason(void **state)
+{
+	struct err e = {0};
+	char url[2000];
+
+	(void)state;
+	memset(url, 'x', sizeof(url) - 1);
+	url[sizeof(url) - 1] = 0;
+	err_set(&e, E_NET, "status 500");
+	err_wrap(&e, "%s", url);
+	assert_non_null(strstr(e.text, "xxx...: status 500"));
+	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
+	err_wrap(&e, "mirror");
+	assert_non_null(strstr(e.text, "mirror: xxx"));
+	err_sys(&e, E_IO, 2, "cannot open %s", url);
+	assert_non_null(strstr(e.text, "xxx...: No such file or directory"));
+	/* The reason alone fills the text: the context is still named in front of it. */
+	err_set(&e, E_NET, "%s", url);
+	err_wrap(&e, "metadata");
+	assert_memory_equal(e.text, "metadata: xxx", 13);
+	assert_string_equal(e.text + strlen(e.text) - 4, "x...");
+}
+
 static void the_systems_reason_is_named(void **state)
 {
 	struct err e = {0};
@@ -108,6 +131,7 @@ int main(void)
 		cmocka_unit_test(codes_are_found_by_name_and_exit_statuses_are_unique),
 		cmocka_unit_test(text_from_outside_is_made_printable_and_cut),
 		cmocka_unit_test(text_from_outside_cannot_forge_what_a_message_says),
+		cmocka_unit_test(a_long_context_leaves_room_for_the_reason),
 		cmocka_unit_test(the_systems_reason_is_named),
 		cmocka_unit_test(wrapping_keeps_code_and_errno),
 	};
