@@ -323,30 +323,40 @@ def make_folder():
                             dir=where if os.access(where, os.W_OK | os.X_OK) else None)
 
 
-def main():
-    folder = make_folder()
-    publisher = Publisher(folder)
-    server = Server(folder)
+def run_all(folder, publisher, url):
+    """(every test is good, how many there were)"""
     check_the_checker(publisher, folder)
     print("ok 1 - the checker of slots sees one changed byte in each leaf", flush=True)
     seen = done = 0
     number = 1
     good = True
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for q in make_sequences(folder, publisher, server.url):
+        for q in make_sequences(folder, publisher, url):
             if sys.argv[1:] and q.name not in sys.argv[1:]:
                 continue
             number += 1
             result = run_sequence(q, folder, pool)
             seen, done = seen + result[0], done + result[1]
             good = report(number, q, result) and good
-    server.close()
     print(f"#: calls seen = {seen}, kills done = {done}{'' if LONG else ' (a sample)'}")
-    print(f"1..{number}")
-    if good:
-        shutil.rmtree(folder)
-    else:
-        print(f"# kept: {folder}")
+    return good, number
+
+
+def main():
+    folder = make_folder()
+    keep = False
+    try:
+        publisher = Publisher(folder)
+        server = Server(folder)
+        good, number = run_all(folder, publisher, server.url)
+        server.close()
+        print(f"1..{number}")
+        keep = not good
+        if keep:
+            print(f"# kept: {folder}")
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
     sys.exit(0 if good else 1)
 
 
