@@ -44,6 +44,7 @@ static int judge_bundle(struct session *s, const struct running *d, const struct
 		return -1;
 	offer_load_stored(s, &image_root, store, &stored);
 	AUTO_TRUST struct trust *stored_owner = stored.trust;
+	(void)stored_owner; /* for clang: only its cleanup matters */
 	struct trust_options so = offer_trust_options(s, &root, -1);
 	so.offline = local;
 	if (bundle_release_path(o->bundle, path, sizeof(path), e) < 0 ||
