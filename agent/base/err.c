@@ -32,7 +32,7 @@ static void make_printable(char *text)
 	while (*text) {
 		size_t unsafe = text_unsafe_length(text);
 		memset(text, '?', unsafe);
-		text += unsafe > 0 ? unsafe : 1;
+		text += unsafe > 0 ? unsafe : text_length(text);
 	}
 }
 

@@ -33,7 +33,7 @@ static void escape(const char *in, char *out, size_t size)
 
 	while (*in && n + ESCAPED_MAX < size) {
 		size_t unsafe = text_unsafe_length(in);
-		if (unsafe == 0)
+		for (size_t safe = unsafe ? 0 : text_length(in); safe > 0; safe--)
 			out[n++] = *in++;
 		for (; unsafe > 0; unsafe--, in++)
 			n += (size_t)snprintf(out + n, size - n, "\\x%02x", (unsigned char)*in);

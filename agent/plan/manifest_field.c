@@ -17,7 +17,7 @@
 /* The bytes are valid UTF-8: json_scan has seen to that. */
 bool field_is_printable(const char *text)
 {
-	for (; *text; text++) {
+	for (; *text; text += text_length(text)) {
 		if (text_unsafe_length(text) > 0)
 			return false;
 	}
