@@ -155,14 +155,21 @@ static int set_all(struct uboot_ctx *ctx, const char *const want[ENV_VARIABLE_CO
 	return 0;
 }
 
-/* One store under libubootenv's lock, and the flush that it does not check. */
-static int store_once(const struct env *env, const struct env_media *m,
+/*
+ * One store under libubootenv's lock, and the flush that it does not check. The
+ * copies are looked at again under the lock: what fw_setenv stored since the
+ * first look must not be undone when this store fails.
+ */
+static int store_once(const struct env *env, const struct env_config *c, struct env_media *m,
 	const char *const want[ENV_VARIABLE_COUNT], struct err *e)
 {
 	AUTO_UBOOT struct uboot_ctx *ctx = NULL;
 	bool valid;
 
 	if (open_uboot(env, &ctx, &valid, e) < 0)
+		return -1;
+	env_media_close(m);
+	if (env_media_open(c, m, e) < 0)
 		return -1;
 	/* Flash copies were not looked at before; here libubootenv speaks for them. */
 	if (!MUST("boot.env.valid-now", valid))
@@ -202,7 +209,7 @@ int env_store(const struct env *env, const char *const want[ENV_VARIABLE_COUNT],
 	if (env_config_read(env->config_file, &c, e) < 0 || check_media(env, &c, &m, e) < 0 ||
 		wait_lock(env, e) < 0)
 		return -1;
-	if (store_once(env, &m, want, e) == 0 && compare(env, want, e) == 0)
+	if (store_once(env, &c, &m, want, e) == 0 && compare(env, want, e) == 0)
 		return 0;
 	/*
 	 * What was reported as failed must not boot a trial later on. The store

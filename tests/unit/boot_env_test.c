@@ -29,6 +29,8 @@ static struct {
 	bool store_writes_none; /* ... without writing */
 	const char *spoil_after; /* this copy is spoiled after the store, by the medium */
 	bool open_says_invalid;
+	const struct fixture *meanwhile; /* another program stores into its copy 1 ... */
+	unsigned meanwhile_at; /* ... just before the open of this number */
 	unsigned fsyncs_to_fail;
 	const char *wrong_name; /* this variable reads back as wrong_value after a store */
 	const char *wrong_value;
@@ -69,6 +71,8 @@ int __wrap_libuboot_env_store(struct uboot_ctx *ctx)
 
 int __wrap_libuboot_open(struct uboot_ctx *ctx)
 {
+	if (hook.meanwhile && --hook.meanwhile_at == 0)
+		fixture_write_copy(hook.meanwhile, 1, 3, "other=new\npawl_slot=A\n");
 	int rc = __real_libuboot_open(ctx);
 
 	return hook.open_says_invalid ? -ENODATA : rc;
@@ -297,6 +301,25 @@ static void a_store_that_writes_nothing_is_found_out(void **state)
 	hook.store_writes_none = true;
 	expect_refused(&f, "uboot", E_BOOTENV, "reads back as");
 	expect_state(&f, "A", "", "", "B");
+	fixture_remove(&f);
+}
+
+static void what_another_program_stored_meanwhile_is_not_undone(void **state)
+{
+	struct fixture f;
+	struct err e = {0};
+
+	(void)state;
+	begin(&f);
+	struct boot *b = open_boot(&f, "uboot");
+	hook.store_writes_none = hook.store_fails = true;
+	hook.meanwhile = &f;
+	hook.meanwhile_at = 3; /* set_trial reads twice, then stores */
+	assert_int_equal(boot_set_trial(b, 'B', 3, &e), -1);
+	assert_int_equal(e.code, E_BOOTENV);
+	assert_int_equal(hook.stores, 1);
+	fixture_expect(&f, "other", "new");
+	boot_close(b);
 	fixture_remove(&f);
 }
 
@@ -695,6 +718,7 @@ int main(void)
 		cmocka_unit_test(values_of_another_form_are_an_error_with_a_repair),
 		cmocka_unit_test(a_store_that_reports_an_error_leaves_the_old_values),
 		cmocka_unit_test(a_store_that_writes_nothing_is_found_out),
+		cmocka_unit_test(what_another_program_stored_meanwhile_is_not_undone),
 		cmocka_unit_test(bytes_that_the_medium_spoils_are_found_out),
 		cmocka_unit_test(each_variable_is_read_back),
 		cmocka_unit_test(a_failed_flush_leaves_the_old_values),
