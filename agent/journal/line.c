@@ -8,6 +8,9 @@
 #include "agent/base/must.h"
 #include "agent/journal/journal.h"
 
+/* What jq and every other reader keeps exactly; differences of two still fit into 64 bits. */
+#define NUMBER_MAX (INT64_C(1) << 53)
+
 #define SEAL_START ",\"h\":\""
 #define SEAL_SIZE  (sizeof(SEAL_START) - 1 + HASH_HEX_SIZE - 1 + 2) /* and "} */
 
@@ -64,7 +67,7 @@ static int want_number(const json_t *j, const char *key, uint64_t *out, struct e
 {
 	int64_t v;
 
-	if (json_want_int(j, key, "record", 0, INT64_MAX, &v, e) < 0)
+	if (json_want_int(j, key, "record", 0, NUMBER_MAX, &v, e) < 0)
 		return -1;
 	*out = (uint64_t)v;
 	return 0;
@@ -90,7 +93,7 @@ static int read_record(const json_t *j, struct line *l, struct err *e)
 {
 	if (want_number(j, "seq", &l->seq, e) < 0 || want_number(j, "boot", &l->boot, e) < 0 ||
 		want_number(j, "mono", &l->mono, e) < 0 ||
-		json_want_int(j, "wall", "record", INT64_MIN, INT64_MAX, &l->wall, e) < 0)
+		json_want_int(j, "wall", "record", -NUMBER_MAX, NUMBER_MAX, &l->wall, e) < 0)
 		return -1;
 	if (!json_object_get(j, "dseq"))
 		return 0;

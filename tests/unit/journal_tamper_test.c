@@ -344,6 +344,30 @@ static void numbers_must_rise(void **state)
 	buf_free(&l.file);
 }
 
+/* The difference to the clock's next reading would not fit into 64 bits. */
+static void a_time_that_no_clock_shows_is_no_record(void **state)
+{
+	AUTO_WORLD struct world w = small_world();
+	struct lines l = split(&w, M1);
+	struct line last;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(line_read(l.text[3], l.len[3] - 1, &last, NULL, &e), 0);
+	forge(&w, M1,
+		"{\"v\":1,\"seq\":90,\"epoch\":1,\"boot\":7,\"mono\":1,"
+		"\"wall\":-9223372036854775808",
+		last.hash);
+	assert_bad(&w, "m-00000001.jsonl", 5, "no valid record");
+	struct journal *j = world_open(&w);
+	add(j, JOURNAL_POLL, 1);
+	assert_int_equal(journal_lost(j), 0);
+	journal_close(j);
+	assert_true(says(&w, M1, "\"evt\":\"journal.recovered\""));
+	assert_verifies(&w);
+	buf_free(&l.file);
+}
+
 static void each_stops_at_the_bad_record(void **state)
 {
 	AUTO_WORLD struct world w = small_world();
@@ -378,6 +402,7 @@ int main(void)
 		cmocka_unit_test(forged_details_differ_from_what_the_milestone_names),
 		cmocka_unit_test(forged_details_are_found_when_opened),
 		cmocka_unit_test(numbers_must_rise),
+		cmocka_unit_test(a_time_that_no_clock_shows_is_no_record),
 		cmocka_unit_test(each_stops_at_the_bad_record),
 	};
 
