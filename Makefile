@@ -45,7 +45,9 @@ HARDEN_LD ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS ?= -O2 -g
 BASE_CPPFLAGS = -I$(S) -I$(O)/include -include config.h -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-D_TIME_BITS=64 -DPAWL_VERSION='"$(VERSION)"'
-BASE_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
+# No tables for C++ exceptions on the device, a sixth of the program; debuggers use -g's own.
+BASE_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables
 BASE_LDFLAGS = $(HARDEN_LD) -Wl,--gc-sections -Wl,--as-needed
 
 # --- Modules: folder, its objects, what it may use ------------------------------

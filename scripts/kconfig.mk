@@ -26,7 +26,7 @@ define defconfig_rule
 $(1):
 	@mkdir -p $(O)
 	$(Q)cp $(S)/configs/$(1) $(CONFIG_FILE)
-	$(Q)if [ -n "$(kconfiglib)" ] || command -v kconfig-conf >/dev/null; then $(MAKE) -f $(firstword $(MAKEFILE_LIST)) O=$(O) olddefconfig; fi
+	$(Q)if [ -n "$(kconfiglib)" ] || command -v kconfig-conf >/dev/null; then $(MAKE) -s -f $(firstword $(MAKEFILE_LIST)) O=$(O) olddefconfig; fi
 endef
 $(foreach d,$(DEFCONFIGS),$(eval $(call defconfig_rule,$(d))))
 
