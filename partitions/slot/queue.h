@@ -18,7 +18,7 @@ struct write_queue;
 int write_queue_start(struct device *d, struct write_queue **out, struct err *e);
 
 /*
- * Whole memory pages, in rising order of addresses until all is written. They stay
+ * Whole memory pages, in rising order of addresses while some wait to be written. They stay
  * as they are until they are written, and are given back to the system then (they
  * read as zeros). The error of an earlier write is returned here and by every later
  * call.

@@ -181,10 +181,11 @@ static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
 		if (read_full(s, r, place, s->out.data + place, e) < 0)
 			return -1;
 	}
-	return 0;
+	/* What is put into the queue next begins at low addresses again. */
+	return wait_written(s, s->out.size, e);
 }
 
-/* The whole last piece is written, and its memory is free, also that of leaves nobody wanted. */
+/* Waits until the last piece is written; what a failed decoding left behind goes, too. */
 static int empty_out(struct source *s, struct err *e)
 {
 	if (wait_written(s, s->out.size, e) < 0)

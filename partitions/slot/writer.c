@@ -143,6 +143,15 @@ static int write_run(struct job *j, uint64_t piece, uint64_t first, uint64_t end
 	return 0;
 }
 
+/* Nobody writes this leaf, so nobody else gives its memory back before the next piece comes. */
+static void drop_leaf(struct job *j, uint64_t piece, uint64_t leaf)
+{
+	size_t len = slot_leaf_length(j->image->size, leaf);
+	uint8_t *data = j->source.out.data + (leaf * SLOT_LEAF_SIZE - piece * SLOT_PIECE_SIZE);
+
+	pages_empty(&(struct pages){.data = data, .size = len}, len);
+}
+
 static int write_piece(struct job *j, uint64_t piece, struct err *e)
 {
 	uint64_t leaf = piece * SLOT_LEAVES_A_PIECE;
@@ -156,7 +165,8 @@ static int write_piece(struct job *j, uint64_t piece, struct err *e)
 		while (leaf < end && leaf < stop && leaf > 0 && leaf_set_has(&j->want, leaf))
 			leaf++;
 		if (leaf == first)
-			leaf++; /* right already, or leaf 0, whose turn is last */
+			drop_leaf(j, piece,
+				leaf++); /* right already, or leaf 0, whose turn is last */
 		else if (write_run(j, piece, first, leaf, e) < 0)
 			return -1;
 	}
