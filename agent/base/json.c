@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/must.h"
+
 /*
  * The scan is a push-down automaton over bytes: `stack` holds '{' or '[' per
  * level, `expect` what may come next. It is stricter than it needs to be about
@@ -198,10 +200,33 @@ static int close_level(struct scan *s, char kind)
 	return 0;
 }
 
+/* What a value costs jansson, in units of 48 bytes: 1 MiB of "{}," would be 80 MiB. */
+static unsigned cost_of(uint8_t c)
+{
+	switch (c) {
+	case '{':
+		return 5;
+	case '[':
+		return 3;
+	case '"':
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+static int count(struct scan *s, uint8_t c)
+{
+	s->nodes += cost_of(c);
+	if (!MUST("json.nodes", s->nodes <= JSON_NODES_MAX))
+		return fail(s, "too many values");
+	return 0;
+}
+
 static int scan_value(struct scan *s, uint8_t c)
 {
-	if (++s->nodes > JSON_NODES_MAX)
-		return fail(s, "too many values");
+	if (count(s, c) < 0)
+		return -1;
 	if (c == '{' || c == '[')
 		return open_level(s, (char)c);
 	s->expect = EXPECT_AFTER;
@@ -216,7 +241,7 @@ static int scan_key(struct scan *s, uint8_t c)
 {
 	if (c != '"')
 		return fail(s, "a key was expected");
-	if (scan_string(s) < 0)
+	if (count(s, c) < 0 || scan_string(s) < 0)
 		return -1;
 	while (s->pos < s->len && is_space(s->data[s->pos]))
 		s->pos++;

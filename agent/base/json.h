@@ -10,11 +10,12 @@
 #include "agent/base/err.h"
 
 #define JSON_DEPTH_MAX 16
-#define JSON_NODES_MAX 50000
+#define JSON_NODES_MAX 50000 /* numbers; other values count as several of them, see below */
 
 /*
  * Checks size-independent limits before any memory is spent (a 1 MiB array
- * costs jansson 25 MiB): depth, number of values, integers only (no fraction,
+ * costs jansson 25 MiB): depth, number of values (a string or a key counts as 2, an
+ * array as 3, an object as 5, as they cost jansson), integers only (no fraction,
  * exponent, or number outside int64), no byte order mark, no "\u0000", no lone
  * surrogate, valid UTF-8, nothing after the end. E_JSON names the byte.
  * Source: RFC 8259, design 4.

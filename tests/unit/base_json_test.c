@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -60,9 +61,46 @@ static void limits_depth_and_nodes(void **state)
 		memcpy(wide + 1 + 2 * i, "1,", 2);
 	wide[2 * JSON_NODES_MAX] = ']';
 	assert_int_equal(scan(wide), -1);
-	wide[2 * JSON_NODES_MAX - 2] = ']';
-	wide[2 * JSON_NODES_MAX - 1] = 0;
+	/* The list itself counts as three. */
+	wide[2 * JSON_NODES_MAX - 6] = ']';
+	wide[2 * JSON_NODES_MAX - 5] = 0;
 	assert_int_equal(scan(wide), 0);
+}
+
+/* A list of `n` times `value`. */
+static int scan_list(const char *value, size_t n)
+{
+	size_t len = strlen(value);
+	char *text = malloc(n * (len + 1) + 3);
+	size_t at = 0;
+
+	assert_non_null(text);
+	text[at++] = '[';
+	for (size_t i = 0; i < n; i++, at += len + 1) {
+		memcpy(text + at, value, len);
+		text[at + len] = ',';
+	}
+	text[at - 1] = ']';
+	text[at] = 0;
+	int rc = scan(text);
+	free(text);
+	return rc;
+}
+
+static void counts_values_as_what_they_cost(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t cost;
+	} all[] = {{"1", 1}, {"null", 1}, {"\"x\"", 2}, {"[]", 3}, {"{}", 5}, {"{\"x\":1}", 8},
+		{"[{\"x\":\"y\"},1]", 13}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		size_t most = (JSON_NODES_MAX - 3) / all[i].cost;
+		assert_int_equal(scan_list(all[i].value, most), 0);
+		assert_int_equal(scan_list(all[i].value, most + 1), -1);
+	}
 }
 
 static void refuses_duplicate_keys(void **state)
@@ -83,6 +121,7 @@ int main(void)
 		cmocka_unit_test(accepts_plain_json),
 		cmocka_unit_test(refuses_what_parsers_disagree_on),
 		cmocka_unit_test(limits_depth_and_nodes),
+		cmocka_unit_test(counts_values_as_what_they_cost),
 		cmocka_unit_test(refuses_duplicate_keys),
 	};
 
