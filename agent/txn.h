@@ -32,13 +32,26 @@ int txn_cancel(struct session *s, const struct running *d, const struct err *why
 /* Puts the other, once committed slot on trial; the running release counts as failed by hand. */
 int txn_go_back(struct session *s, const struct running *d, struct err *e);
 
-/* txn_trial.c */
+/* txn_boot.c */
 
 /* What the boot loader did with a trial since the last boot; finishes what can be finished. */
 int txn_note_boot(struct session *s, struct running *d, struct err *e);
 
+/* txn_prove.c */
+
 /* Step 11 on a trial: hooks, second look at the leaves, backstop's release. */
 int txn_prove(struct session *s, const struct running *d, struct err *e);
+
+/* txn_trial.c */
+
+/* Step 13: floors, slot record and journal of a commit that the environment holds. */
+int txn_raise_floors(struct session *s, const struct running *d, struct err *e);
+
+/* The transaction's release counts as failed from now on; in memory, to be stored. */
+void txn_remember_failed(struct session *s, enum err_code code, const char *why);
+
+/* A running trial gets its transaction, where another one or none is known; to be stored. */
+void txn_adopt_trial(struct session *s, const struct running *d);
 
 /* Step 12 and 13: commit, floors, journal, committed hooks. */
 int txn_commit(struct session *s, struct running *d, struct err *e);
