@@ -69,6 +69,8 @@ int extras_check_target(const json_t *custom, const char *path, struct err *e)
 	const json_t *hex;
 	size_t i;
 
+	if (!MUST("extras.custom", !custom || json_is_object(custom)))
+		return err_set(e, E_META, "%.100s: custom must be an object", path);
 	if (!revoked)
 		return 0;
 	if (!MUST("extras.revoked", json_is_array(revoked)))

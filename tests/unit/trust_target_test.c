@@ -199,6 +199,12 @@ static void a_revocation_that_cannot_be_read_is_no_missing_one(void **state)
 		assert_int_equal(fx_refresh(f), E_META);
 		assert_int_equal(fx_stored_version(f, "targets.json"), 1);
 	}
+	/* Nor one in a "custom" that is no object: it would be looked for in vain. */
+	json_object_set_new(entry, "custom", json_pack("[{s:[]}]", "revoked"));
+	fx_publish_next(f);
+	assert_int_equal(fx_refresh(f), E_META);
+	assert_non_null(strstr(f->e.text, "custom must be an object"));
+	assert_int_equal(fx_stored_version(f, "targets.json"), 1);
 }
 
 int main(void)
