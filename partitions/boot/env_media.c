@@ -27,7 +27,8 @@ uint32_t env_crc32(const uint8_t *data, size_t len)
 	return ~crc;
 }
 
-size_t env_header_size(size_t copies)
+/* Bytes before the variables: checksum, and one of flags when there are two copies. */
+static size_t header_size(size_t copies)
 {
 	return copies > 1 ? 5 : 4;
 }
@@ -61,7 +62,7 @@ static int resolve_offset(int fd, const struct env_place *p, uint64_t *out, stru
 static int open_copy(const struct env_media *m, size_t index, struct env_copy *c, struct err *e)
 {
 	const struct env_place *p = &m->config.place[index];
-	size_t header = env_header_size(m->config.count);
+	size_t header = header_size(m->config.count);
 	AUTO_FREE char *real = realpath(p->device, NULL);
 	uint32_t stored;
 

@@ -56,6 +56,3 @@ bool env_media_put_back(const struct env_media *m);
 
 /* CRC-32 of IEEE 802.3, as U-Boot and zlib compute it. */
 uint32_t env_crc32(const uint8_t *data, size_t len);
-
-/* Bytes before the variables: checksum, and one of flags when there are two copies. */
-size_t env_header_size(size_t copies);

@@ -3,20 +3,15 @@
 #include "partitions/boot/sim.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/buf.h"
 #include "agent/base/file.h"
 #include "agent/base/hex.h"
 #include "partitions/boot/env.h"
-#include "partitions/boot/env_config.h"
-#include "partitions/boot/env_media.h"
 #include "partitions/boot/facts.h"
 #include "partitions/boot/uboot.h"
 
@@ -24,8 +19,7 @@
 #error "CONFIG_BOOT_SIM needs CONFIG_BOOT_UBOOT: it is the same code on files"
 #endif
 
-#define SIM_ORDER_MAX  4 /* trial, committed, fallback, B */
-#define SIM_OFFSET_MAX (16 * 1024 * 1024)
+#define SIM_ORDER_MAX 4 /* trial, committed, fallback, B */
 
 /* Writes one file of the simulated machine, with its folder. */
 static int write_file(
@@ -166,52 +160,6 @@ int sim_boot(const struct boot_options *o, const struct sim_slots *slots, struct
 	}
 	*out = got;
 	return rc;
-}
-
-/* A valid copy with Pawl's first variables; the first of two counts, by its flags. */
-static int write_copy(const struct env_config *c, size_t index, const char *id, struct err *e)
-{
-	const struct env_place *p = &c->place[index];
-	size_t header = env_header_size(c->count);
-	AUTO_FREE uint8_t *data = calloc(1, p->size);
-	AUTO_CLOSE int fd = open(p->device, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	struct stat st;
-	int used = 0;
-
-	if (!data)
-		return err_set(e, E_NOMEM, "boot environment of %zu bytes", p->size);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, E_IO, errno, "cannot make %s", p->device);
-	if (!S_ISREG(st.st_mode) || p->offset < 0 || p->offset > SIM_OFFSET_MAX)
-		return err_set(e, E_CONFIG, "%s at %lld: a regular file is wanted, offset 0 to %d",
-			p->device, (long long)p->offset, SIM_OFFSET_MAX);
-	/* Names in order, each ended by NUL, the list by one more (calloc'ed). */
-	if (id)
-		used = snprintf((char *)data + header, p->size - header, "pawl_id=%s", id) + 1;
-	snprintf((char *)data + header + used, p->size - header - (size_t)used, "pawl_slot=A");
-	if (header > 4)
-		data[4] = index == 0 ? 1 : 0;
-	uint32_t crc = env_crc32(data + header, p->size - header);
-	memcpy(data, &crc, sizeof(crc));
-	if (file_pwrite_full(fd, data, p->size, (uint64_t)p->offset, e) < 0 || file_sync(fd, e) < 0)
-		return err_wrap(e, "%s", p->device);
-	return 0;
-}
-
-int sim_make_env(const struct boot_options *o, const char *id, struct err *e)
-{
-	char checked[BOOT_ID_SIZE];
-	struct env_config c;
-
-	if (id && facts_read_id(id, checked) < 0)
-		return err_set(e, E_CONFIG, "an identity has 32 lower-case hexadecimal digits");
-	if (env_config_read(o->fw_env_config, &c, e) < 0)
-		return -1;
-	for (size_t i = 0; i < c.count; i++) {
-		if (write_copy(&c, i, id, e) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 static int sim_probe(const struct boot_options *o, void **ctx, struct err *e)

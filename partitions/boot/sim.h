@@ -32,10 +32,3 @@ struct sim_slots {
 };
 int sim_boot(const struct boot_options *o, const struct sim_slots *slots, struct sim_outcome *out,
 	struct err *e);
-
-/*
- * Makes a new environment in the files that `o->fw_env_config` names (regular
- * files only; made when missing; offsets up to 16 MiB): pawl_slot=A and, when `id` is not NULL, pawl_id. Everything that was
- * in it is lost. E_CONFIG, E_IO, E_SPACE.
- */
-int sim_make_env(const struct boot_options *o, const char *id, struct err *e);

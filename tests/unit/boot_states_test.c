@@ -243,7 +243,8 @@ static void a_trial_that_is_never_committed_ends_by_itself(void **state)
 	(void)state;
 	fault_now = FAULT_NONE;
 	fixture_make(&f, 0x400);
-	assert_int_equal(sim_make_env(&f.options, FIXTURE_ID, &e), 0);
+	fixture_write_copy(&f, 0, 1, "pawl_id=" FIXTURE_ID "\npawl_slot=A\n");
+	fixture_write_copy(&f, 1, 0, "pawl_slot=A\n");
 	assert_int_equal(boot_open(&f.options, &b, &e), 0);
 	assert_int_equal(boot_set_trial(b, 'B', 3, &e), 0);
 	for (unsigned left = 3; left > 0; left--) {
@@ -283,7 +284,8 @@ static void a_restart_is_asked_for_and_a_boot_answers_it(void **state)
 	fixture_make(&f, 0x400);
 	snprintf(asked, sizeof(asked), "%s/run/pawl-reboot", f.dir);
 	snprintf(id_path, sizeof(id_path), "%s/proc/sys/kernel/random/boot_id", f.dir);
-	assert_int_equal(sim_make_env(&f.options, NULL, &e), 0);
+	fixture_write_copy(&f, 0, 1, "pawl_slot=A\n");
+	fixture_write_copy(&f, 1, 0, "pawl_slot=A\n");
 	assert_int_equal(boot_open(&f.options, &b, &e), 0);
 	assert_int_equal(boot_reboot(b, &e), 0);
 	assert_int_equal(access(asked, F_OK), 0);
