@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/file.h"
 #include "agent/base/must.h"
 #include "publisher/bundle_plan.h"
 #include "publisher/output.h"
@@ -31,8 +32,8 @@ static int archive_failed(const struct writer *w, struct err *e)
 {
 	int sys = archive_errno(w->archive);
 
-	return err_set(e, sys == ENOSPC ? E_SPACE : E_IO, "writing the bundle: %s",
-		archive_error_string(w->archive));
+	return err_set(
+		e, file_code_of(sys), "writing the bundle: %s", archive_error_string(w->archive));
 }
 
 static void writer_free(struct writer *w)

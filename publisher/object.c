@@ -31,8 +31,7 @@ int object_begin(struct object_writer *w, int objects_dir, struct err *e)
 	int fd = openat(
 		objects_dir, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
-		return err_sys(e, errno == ENOSPC ? E_SPACE : E_IO, errno,
-			"cannot make objects/" TEMPORARY);
+		return err_sys(e, file_code_of(errno), errno, "cannot make objects/" TEMPORARY);
 	w->fd = fd;
 	if (hash_start(HASH_SHA256, &w->hash, e) < 0) {
 		object_abort(w);

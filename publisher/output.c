@@ -53,8 +53,8 @@ int output_begin(const char *path, struct output *out, struct err *e)
 	o.fd = openat(
 		o.dir, o.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (o.fd < 0)
-		return err_sys(e, errno == ENOSPC ? E_SPACE : E_IO, errno, "cannot make %s/%s",
-			folder, o.temporary);
+		return err_sys(
+			e, file_code_of(errno), errno, "cannot make %s/%s", folder, o.temporary);
 	*out = o;
 	o.dir = -1; /* handed on */
 	return 0;

@@ -63,8 +63,8 @@ static int remove_temporary(int parent, const char *name, struct err *e)
 static int make_folders(struct staging *s, struct err *e)
 {
 	if (mkdirat(s->parent, s->temporary, 0755) < 0)
-		return err_sys(e, errno == ENOSPC ? E_SPACE : E_IO, errno,
-			"cannot make folder staging/%s", s->temporary);
+		return err_sys(e, file_code_of(errno), errno, "cannot make folder staging/%s",
+			s->temporary);
 	s->dir = openat(s->parent, s->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (s->dir < 0)
 		return err_sys(e, E_IO, errno, "cannot open folder staging/%s", s->temporary);

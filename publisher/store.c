@@ -90,7 +90,7 @@ static int copy_object(
 	AUTO_CLOSE int to =
 		openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (to < 0)
-		return err_sys(e, errno == ENOSPC ? E_SPACE : E_IO, errno, "cannot make %s", tmp);
+		return err_sys(e, file_code_of(errno), errno, "cannot make %s", tmp);
 	if (lseek(from, 0, SEEK_SET) < 0)
 		return err_sys(e, E_IO, errno, "cannot read again");
 	if (hash_and_copy(from, to, got, &length, e) < 0 || check(got, sha256, e) < 0 ||

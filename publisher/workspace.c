@@ -85,8 +85,7 @@ static int open_step(int dirfd, const char *name, bool make, struct err *e)
 		if (file_sync(dirfd, e) < 0)
 			return err_wrap(e, "folder of %s", name);
 	} else if (make && errno != EEXIST) {
-		return err_sys(
-			e, errno == ENOSPC ? E_SPACE : E_IO, errno, "cannot make folder %s", name);
+		return err_sys(e, file_code_of(errno), errno, "cannot make folder %s", name);
 	}
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static enum err_code code_of(int sys)
+enum err_code file_code_of(int sys)
 {
-	return sys == ENOSPC || sys == EDQUOT ? E_SPACE : E_IO;
+	return sys == ENOSPC || sys == EDQUOT || sys == EFBIG ? E_SPACE : E_IO;
 }
 
 int file_open_dir(const char *path, int *fd, struct err *e)
@@ -31,7 +31,7 @@ int file_make_dir(int dirfd, const char *name, int *fd, struct err *e)
 	bool made = mkdirat(dirfd, name, 0700) == 0;
 
 	if (!made && errno != EEXIST)
-		return err_sys(e, code_of(errno), errno, "cannot make folder %s", name);
+		return err_sys(e, file_code_of(errno), errno, "cannot make folder %s", name);
 	/* Files in it are flushed with it, but its own name only with the folder above. */
 	if (made && file_sync(dirfd, e) < 0)
 		return err_wrap(e, "folder of %s", name);
@@ -72,7 +72,8 @@ int file_make_path(const char *path, mode_t mode, struct err *e)
 		part[i] = 0;
 		bool made = mkdir(part, mode) == 0;
 		if (!made && errno != EEXIST)
-			return err_sys(e, code_of(errno), errno, "cannot make folder %s", part);
+			return err_sys(
+				e, file_code_of(errno), errno, "cannot make folder %s", part);
 		if (made && sync_parent(part, e) < 0)
 			return -1;
 		part[i] = kept;
@@ -121,7 +122,7 @@ int file_replace(
 	AUTO_CLOSE int fd =
 		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
-		return err_sys(e, code_of(errno), errno, "cannot make %s", tmp);
+		return err_sys(e, file_code_of(errno), errno, "cannot make %s", tmp);
 	if (file_write_full(fd, data, len, e) < 0 || file_sync(fd, e) < 0) {
 		unlinkat(dirfd, tmp, 0);
 		return err_wrap(e, "%s", name);
@@ -130,7 +131,7 @@ int file_replace(
 	if (renameat(dirfd, tmp, dirfd, name) < 0) {
 		int sys = errno;
 		unlinkat(dirfd, tmp, 0);
-		return err_sys(e, code_of(sys), sys, "cannot rename %s to %s", tmp, name);
+		return err_sys(e, file_code_of(sys), sys, "cannot rename %s to %s", tmp, name);
 	}
 	if (file_sync(dirfd, e) < 0)
 		return err_wrap(e, "folder of %s", name);
@@ -176,7 +177,7 @@ int file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, stru
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(e, code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO,
+			return err_sys(e, file_code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO,
 				"writing at byte %llu", (unsigned long long)(offset + done));
 		done += (size_t)n;
 	}
@@ -192,8 +193,8 @@ int file_write_full(int fd, const void *data, size_t len, struct err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(
-				e, code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO, "writing");
+			return err_sys(e, file_code_of(n < 0 ? errno : EIO), n < 0 ? errno : EIO,
+				"writing");
 		done += (size_t)n;
 	}
 	return 0;
@@ -202,7 +203,7 @@ int file_write_full(int fd, const void *data, size_t len, struct err *e)
 int file_sync(int fd, struct err *e)
 {
 	if (fsync(fd) < 0)
-		return err_sys(e, code_of(errno), errno, "fsync");
+		return err_sys(e, file_code_of(errno), errno, "fsync");
 	return 0;
 }
 
@@ -212,7 +213,7 @@ int file_lock(int dirfd, const char *name, unsigned wait_seconds, int *fd, struc
 	const struct timespec tick = {.tv_nsec = 50 * 1000 * 1000};
 
 	if (n < 0)
-		return err_sys(e, code_of(errno), errno, "cannot open lock %s", name);
+		return err_sys(e, file_code_of(errno), errno, "cannot open lock %s", name);
 	for (uint64_t tries = (uint64_t)wait_seconds * 20 + 1; tries > 0; tries--) {
 		if (flock(n, LOCK_EX | LOCK_NB) == 0) {
 			*fd = steal_fd(&n);

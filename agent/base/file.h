@@ -10,6 +10,9 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 
+/* The code of an errno value of a write: E_SPACE where room or quota is used up, else E_IO. */
+enum err_code file_code_of(int sys);
+
 /*
  * Opens a folder (O_DIRECTORY|O_CLOEXEC); E_IO. The last component may be a
  * link, because integrators link /var/lib/pawl to the data partition.

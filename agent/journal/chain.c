@@ -20,11 +20,6 @@ struct survey {
 	size_t garbage; /* bytes behind it that are not zero */
 };
 
-static enum err_code code_of(int sys)
-{
-	return sys == ENOSPC || sys == EDQUOT || sys == EFBIG ? E_SPACE : E_IO;
-}
-
 static int read_segment(const struct chain *c, uint32_t number, struct buf *file, struct err *e)
 {
 	char name[SEGMENT_NAME_SIZE];
@@ -166,9 +161,9 @@ static int make_segment(
 	AUTO_CLOSE int fd =
 		openat(c->dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_sys(e, code_of(errno), errno, "journal: cannot make %s", tmp);
+		return err_sys(e, file_code_of(errno), errno, "journal: cannot make %s", tmp);
 	if (preallocate(c, fd) < 0)
-		return err_sys(e, code_of(errno), errno, "journal: no room for %s", tmp);
+		return err_sys(e, file_code_of(errno), errno, "journal: no room for %s", tmp);
 	if (file_pwrite_full(fd, header->data, header->len, 0, e) < 0 || file_sync(fd, e) < 0)
 		return err_wrap(e, "journal: %s", tmp);
 	*out = steal_fd(&fd);
@@ -207,7 +202,7 @@ int chain_rotate(struct chain *c, uint64_t epoch, uint64_t next_seq, struct err 
 	if (renameat(c->dir, tmp, c->dir, name) < 0) {
 		int sys = errno;
 		unlinkat(c->dir, tmp, 0);
-		return err_sys(e, code_of(sys), sys, "journal: cannot rename %s", tmp);
+		return err_sys(e, file_code_of(sys), sys, "journal: cannot rename %s", tmp);
 	}
 	/* From here on the new segment counts, or the old one would go on beside it. */
 	finish_segment(c);
@@ -245,7 +240,7 @@ int chain_append(struct chain *c, const struct buf *line, bool sync, struct err 
 		return -1;
 	int rc = file_pwrite_full(c->fd, line->data, line->len, c->used, e);
 	if (rc == 0 && sync && fdatasync(c->fd) < 0)
-		rc = err_sys(e, code_of(errno), errno, "fdatasync");
+		rc = err_sys(e, file_code_of(errno), errno, "fdatasync");
 	if (rc < 0) {
 		c->dirty = true;
 		(void)cut_tail(c, &ignored);
@@ -263,7 +258,7 @@ int chain_sync(struct chain *c, struct err *e)
 	if (c->fd < 0 || !c->unsynced)
 		return 0;
 	if (fdatasync(c->fd) < 0)
-		return err_sys(e, code_of(errno), errno, "journal: fdatasync");
+		return err_sys(e, file_code_of(errno), errno, "journal: fdatasync");
 	c->unsynced = false;
 	return 0;
 }

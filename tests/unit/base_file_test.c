@@ -180,6 +180,9 @@ static void a_full_device_is_named_as_such(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(file_write_full(fd, "x", 1, &e), -1);
 	assert_int_equal(e.code, E_SPACE);
+	assert_int_equal(file_code_of(EDQUOT), E_SPACE);
+	assert_int_equal(file_code_of(EFBIG), E_SPACE);
+	assert_int_equal(file_code_of(EIO), E_IO);
 	assert_int_equal(file_pwrite_full(fd, "x", 1, 5, &e), -1);
 	assert_int_equal(e.code, E_SPACE);
 	assert_non_null(strstr(e.text, "byte 5"));
