@@ -42,8 +42,8 @@ forge_newest() {
 
 hostile_case
 tap_check "release 4 runs" eval 'p status --json | jq -e ".release_floor == 4 and .epoch_floor == 1" >/dev/null'
-install_refused "a lower release, bundle" 2 "release 2"
-install_refused "a much lower release, bundle" 1 "release 1"
+install_refused "a lower release, bundle" 2 "release 2 is not higher than 4"
+install_refused "a much lower release, bundle" 1 "release 1 is not higher than 4"
 hostile_case
 forge_newest 3 1
 hostile_poll "a lower release, poll" E_ROLLBACK --word "release 3" --stored '*'
@@ -62,10 +62,17 @@ PY
 tap_check "other content under the equal number" p poll --now
 tap_check "is not installed" eval 'p status --json | jq -e ".trial_waits == false" >/dev/null'
 
+# The backstop of the image that runs holds, whatever became of the state.
+floors_hold() {
+	tap_check "$1: the floors are the image's" eval \
+		'p status --json | jq -e ".release_floor == 4 and .epoch_floor == 1" >/dev/null'
+}
+
 # --- State is lost -----------------------------------------------------------------------
 hostile_case
 rm "$STATE"
 install_refused "state.json deleted: a lower release" 2 "release 2"
+floors_hold "state.json deleted"
 hostile_case
 rm -rf "$D/var/lib/pawl"
 install_refused "the data partition is new: a lower release" 2 "release 2" --stored '*'
@@ -82,6 +89,7 @@ done
 hostile_case
 head -c 100000 /dev/urandom >"$STATE"
 install_refused "state.json holds noise" 2 "release 2"
+floors_hold "state.json holds noise"
 hostile_case
 truncate -s 100M "$STATE"
 install_refused "state.json of 100 MiB" 2 "release 2"
@@ -90,6 +98,7 @@ tap_check "the loss of the state is in the journal" eval \
 hostile_case
 cp "$T/state-of-1.json" "$STATE"
 install_refused "state.json put back from a backup of release 1" 2 "release 2" --put-back
+floors_hold "a backup of release 1"
 hostile_case
 jq '.release_floor = 0 | .epoch_floor = 0 | .slot_b.release = 0' "$STATE" >"$T/s" && cp "$T/s" "$STATE"
 install_refused "floors set to 0 by hand" 2 "release 2" --put-back
