@@ -39,7 +39,7 @@ if command -v systemd-analyze >/dev/null && [ -e /lib/systemd/system/sysinit.tar
 	# Enabled as README.md says, in a folder that comes before the system's; programs that exist.
 	units=$dir/units
 	mkdir -p "$units/sysinit.target.wants" "$units/multi-user.target.wants" \
-		"$units/timers.target.wants" "$units/boot-complete.target.requires"
+		"$units/boot-complete.target.requires"
 	for unit in "$dir"/root/opt/pawl/lib/systemd/system/*; do
 		sed 's,/opt/pawl/bin/pawl,/bin/true,' "$unit" >"$units/${unit##*/}"
 	done
@@ -47,10 +47,12 @@ if command -v systemd-analyze >/dev/null && [ -e /lib/systemd/system/sysinit.tar
 	ln -s ../pawl-health.service "$units/multi-user.target.wants/"
 	ln -s ../pawl-health.service "$units/boot-complete.target.requires/"
 	for timer in "$units"/*.timer; do
-		ln -s "../${timer##*/}" "$units/timers.target.wants/"
+		target=$(sed -n 's/^WantedBy=//p' "$timer")
+		mkdir -p "$units/$target.wants"
+		ln -s "../${timer##*/}" "$units/$target.wants/"
 	done
 	SYSTEMD_UNIT_PATH=$units: systemd-analyze --man=no verify "$units"/pawl-* \
-		multi-user.target boot-complete.target >"$dir/verify" 2>&1
+		multi-user.target boot-complete.target emergency.target >"$dir/verify" 2>&1
 	tap_check "systemd finds nothing wrong with the units" \
 		sh -c "! grep -E 'pawl|cycle' '$dir/verify'"
 fi
