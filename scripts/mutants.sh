@@ -61,8 +61,8 @@ unit_kills() { # DIR TEST
 
 # By its own shell: a bash script that sh cannot read would look like a test that went red.
 script_kills() { # DIR SCRIPT
-	shell=sh
-	! head -n 1 "$2" | grep -q bash || shell=bash
+	shell="sh"
+	! head -n 1 "$2" | grep -q bash || shell="bash"
 	! PAWL=$1/pawl PAWL_REPO=$1/pawl-repo PAWL_SOURCE=$PWD PAWL_BUILD=$PAWL_BUILD \
 		timeout 600 $shell "$2" >"$1/log" 2>&1
 }
