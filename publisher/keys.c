@@ -192,6 +192,11 @@ int keys_passphrases(struct publisher *p, const char **out, struct err *e)
 			e->code = E_CONFIG;
 			return err_wrap(e, "--passphrase-file");
 		}
+		/* A file without a last newline must not run into what the descriptor gives. */
+		const struct buf *file = &p->passphrases;
+		if (p->passphrase_fd >= 0 && file->len > 0 && file->data[file->len - 1] != '\n' &&
+			buf_add(&p->passphrases, "\n", 1, e) < 0)
+			return -1;
 		if (p->passphrase_fd >= 0 &&
 			read_descriptor(p->passphrase_fd, &p->passphrases, e) < 0)
 			return -1;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/base/clock.h"
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
 {
 	struct err e = {0};
 
+	/* Passphrases and private keys must not be left in a core file. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0});
 	/* What is published must be readable by the web server; key files set their own mode. */
 	umask(022);
 	int rc = run(argc - 1, argv + 1, &e);

@@ -78,6 +78,28 @@ tap_check "still right" good
 tap_refuse "an empty passphrase file is a mistake" 10 "empty" \
 	repo --passphrase-file "$T/empty" refresh
 
+printf 'wrong' >"$T/wrong"
+both_fd() { repo --passphrase-file "$T/wrong" --passphrase-fd 7 refresh 7<"$T/pass"; }
+tap_check "file and descriptor are two passphrases, also without a newline" both_fd
+
+# What holds keys leaves no core file; a signing command inherits the limit, so it can be seen there.
+W=$T/limit
+repo --quiet init --product demo
+mv "$W/keys/release.pem" "$T/release.pem"
+cat >"$T/sign" <<-SH
+	#!/bin/sh
+	ulimit -c >"$T/core"
+	exec openssl dgst -sha256 -sign "$T/release.pem"
+SH
+chmod 755 "$T/sign"
+core_refresh() {
+	# shellcheck disable=SC3045 # dash and busybox know it
+	ulimit -S -c unlimited 2>/dev/null
+	repo --sign-with "$T/sign" refresh --targets
+}
+tap_check "a command signs" core_refresh
+tap_check "there is no core file of a publisher" is "$(cat "$T/core")" 0
+
 W=$T/given
 mkdir -p "$W/keys"
 openssl genpkey -algorithm ed25519 -out "$W/keys/online.pem" 2>/dev/null
