@@ -186,7 +186,7 @@ static int read_manifest(const struct fetcher *targets, const char *path,
 	if (target->length > MANIFEST_MAX)
 		return err_set(e, E_SIZE, "%s is signed with %" PRIu64 " bytes, more than %d", path,
 			target->length, MANIFEST_MAX);
-	data.limit = target->length;
+	data.limit = (size_t)target->length;
 	if (targets->get(targets->ctx, name, NULL, NULL, &data, e) < 0)
 		return err_wrap(e, "manifest %s", name);
 	if (trust_check_target(target, data.data, data.len, e) < 0)

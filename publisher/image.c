@@ -64,9 +64,9 @@ static int allocate_tables(struct cut *c, struct err *e)
 
 	c->table.image_size = c->size;
 	c->table.count = (uint32_t)pieces;
-	c->table.stored = calloc(pieces, sizeof(*c->table.stored));
-	c->table.sha256 = calloc(pieces, sizeof(*c->table.sha256));
-	c->leaves = calloc(slot_leaf_count(c->size), HASH_SIZE);
+	c->table.stored = calloc((size_t)pieces, sizeof(*c->table.stored));
+	c->table.sha256 = calloc((size_t)pieces, sizeof(*c->table.sha256));
+	c->leaves = calloc((size_t)slot_leaf_count(c->size), HASH_SIZE);
 	return c->table.stored && c->table.sha256 && c->leaves ? 0 : no_memory(c, e);
 }
 
@@ -175,8 +175,8 @@ static int write_tables(struct cut *c, int objects_dir, struct plan_image *out, 
 	if (slot_pieces_write(&c->table, &table, e) < 0 ||
 		object_write(objects_dir, table.data, table.len, &out->pieces, e) < 0)
 		return -1;
-	return object_write(
-		objects_dir, c->leaves, slot_leaf_count(c->size) * HASH_SIZE, &out->leaves, e);
+	return object_write(objects_dir, c->leaves, (size_t)slot_leaf_count(c->size) * HASH_SIZE,
+		&out->leaves, e);
 }
 
 static void describe(

@@ -111,7 +111,7 @@ static int find_wanted(struct job *j, struct err *e)
 		.leaf = note_leaf};
 
 	j->want.count = slot_leaf_count(j->image->size);
-	j->want.bits = calloc(j->want.count / 8 + 1, 1);
+	j->want.bits = calloc((size_t)(j->want.count / 8) + 1, 1);
 	if (!j->want.bits)
 		return err_set(e, E_NOMEM, "no memory for a set of %llu leaves",
 			(unsigned long long)j->want.count);
