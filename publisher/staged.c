@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "publisher/staging.h"
+
 void staged_free(struct staged_list *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
@@ -147,55 +149,23 @@ int staged_store(struct publisher *p, const struct staged *s, struct err *e)
 	return 0;
 }
 
-/* Removes the files and, after them, `name` itself; folders in it are left to the caller. */
-static void remove_files(int parent, const char *name)
-{
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir) {
-		cleanup_close(&fd);
-		return;
-	}
-	while ((d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			unlinkat(fd, d->d_name, 0);
-	}
-	closedir(dir);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-/* objects/ has one folder for each first byte of a hash. */
-static void remove_objects(int staging, const char *folder)
-{
-	char path[128];
-	char shard[144];
-
-	snprintf(path, sizeof(path), "%s/objects", folder);
-	for (unsigned i = 0; i < 256; i++) {
-		snprintf(shard, sizeof(shard), "%s/%02x", path, i);
-		remove_files(staging, shard);
-	}
-	remove_files(staging, path);
-}
-
 int staged_remove(struct publisher *p, const struct staged *s, struct err *e)
 {
 	AUTO_CLOSE int staging = -1;
 	char hidden[80];
 
-	/* The name of an unfinished release: an interrupted removal is cleared by whoever makes it. */
+	/* The name of an unfinished release: whoever makes or removes it next clears what a cut left. */
 	snprintf(hidden, sizeof(hidden), ".%s.new", s->folder);
 	if (publisher_open_dir(p, "staging", true, &staging, e) < 0)
 		return -1;
-	remove_objects(staging, hidden);
-	remove_files(staging, hidden);
+	if (staging_clear(staging, hidden, e) < 0)
+		return -1;
 	if (renameat(staging, s->folder, staging, hidden) < 0)
 		return err_sys(e, E_IO, errno, "cannot rename staging/%s", s->folder);
 	if (file_sync(staging, e) < 0)
 		return err_wrap(e, "staging");
-	remove_objects(staging, hidden);
-	remove_files(staging, hidden);
+	/* It is published: files of somebody else in it are no reason to call that a failure. */
+	struct err ignored = {0};
+	(void)staging_clear(staging, hidden, &ignored);
 	return 0;
 }

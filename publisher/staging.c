@@ -43,8 +43,7 @@ static void remove_shelf(int dir, const char *name)
 	unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-/* Exactly what staging_begin and object_finish make; anything else stays and is reported. */
-static int remove_temporary(int parent, const char *name, struct err *e)
+int staging_clear(int parent, const char *name, struct err *e)
 {
 	AUTO_CLOSE int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -93,7 +92,7 @@ int staging_begin(struct publisher *p, const char *product, uint64_t release, st
 			"release %" PRIu64 " of %s is staged already; publish it, or remove "
 			"staging/%s to make it again",
 			release, product, s.name);
-	if (remove_temporary(s.parent, s.temporary, e) < 0 || make_folders(&s, e) < 0)
+	if (staging_clear(s.parent, s.temporary, e) < 0 || make_folders(&s, e) < 0)
 		return -1;
 	*out = s;
 	s.parent = -1; /* handed on */
@@ -127,6 +126,6 @@ void staging_abort(struct staging *s)
 
 	if (s->parent < 0)
 		return;
-	remove_temporary(s->parent, s->temporary, &ignored);
+	staging_clear(s->parent, s->temporary, &ignored);
 	close_all(s);
 }

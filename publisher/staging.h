@@ -29,6 +29,12 @@ int staging_begin(struct publisher *p, const char *product, uint64_t release, st
 /* Writes manifest.json, flushes everything and gives the folder its name: the commit point. */
 int staging_commit(struct staging *s, const struct buf *manifest, struct err *e);
 
+/*
+ * Removes the folder `name` of staging/: exactly what staging_begin and
+ * object_finish make. Anything else stays, and E_IO says so. Absent: 0.
+ */
+int staging_clear(int parent, const char *name, struct err *e);
+
 /* Removes what was begun and not committed; nothing after staging_commit. */
 void staging_abort(struct staging *s);
 #define AUTO_STAGING __attribute__((cleanup(staging_abort)))
