@@ -26,18 +26,24 @@ const struct verb_option check_options[] = {
 
 /*
  * A device's share comes from its seed: spread evenly over the fleet, the same
- * each time, so that two polls of one device keep their distance.
+ * each time, so that two polls of one device keep their distance. The lock is
+ * not held meanwhile: `pawl health` of a trial must not find it taken for an hour.
  */
-static int wait_share(const struct session *s, const char *text, struct err *e)
+static int wait_share(const struct session_options *o, const char *text, struct err *e)
 {
 	char *end = NULL;
 	unsigned long long seconds = strtoull(text, &end, 10);
 	unsigned place = 0;
+	struct session s;
 
 	if (end == text || *end || seconds > JITTER_MAX)
 		return err_set(e, E_USAGE, "--jitter %s: seconds from 0 to %d are wanted", text,
 			JITTER_MAX);
-	if (policy_rollout_place(s->state.seed, "jitter", &place, e) < 0)
+	int rc = session_open(o, SESSION_WRITE, &s, e);
+	if (rc == 0)
+		rc = policy_rollout_place(s.state.seed, "jitter", &place, e);
+	session_close(&s);
+	if (rc < 0)
 		return -1;
 	struct timespec t = {.tv_sec = (time_t)(seconds * place / 10000)};
 	nanosleep(&t, NULL);
@@ -58,9 +64,9 @@ int cmd_poll(void *ctx, int argc, char **argv, struct err *e)
 		.ignore_backoff = values[POLL_NOW] != NULL,
 		.retry_failed = values[POLL_RETRY] != NULL,
 	};
+	if (values[POLL_JITTER] && wait_share(ctx, values[POLL_JITTER], e) < 0)
+		return -1;
 	int rc = session_open(ctx, SESSION_WRITE, &s, e);
-	if (rc == 0 && values[POLL_JITTER])
-		rc = wait_share(&s, values[POLL_JITTER], e);
 	if (rc == 0)
 		rc = agent_start(&s, &d, e);
 	if (rc == 0)
