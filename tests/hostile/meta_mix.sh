@@ -83,6 +83,15 @@ PY
 hostile_poll "a manifest that is longer than signed" E_SIZE --word demo/ \
 	--stored $down_to_targets,targets.json
 
+hostile_case
+forge <<'PY'
+entry = r.load("targets").signed["targets"]["demo/stable.json"]
+name = r.target_file("demo/stable.json", entry["hashes"]["sha256"])
+r.write(name, r.read(name)[:-1])
+PY
+hostile_poll "a manifest that is shorter than signed" E_SIZE --word demo/ \
+	--stored $down_to_targets,targets.json
+
 # A snapshot's bytes called timestamp: one online key signs both.
 hostile_case
 instead timestamp.json "$NOW.snapshot.json"
