@@ -108,7 +108,7 @@ static int open_bundle(struct session *s, const char *place, struct offer *o, st
 	if (http_open(&ho, &o->http, e) < 0 || http_size(o->http, place, &size, e) < 0 ||
 		http_reader(o->http, place, size, &reader, e) < 0)
 		return -1;
-	return bundle_open_reader(&reader, size, place, &o->bundle, e);
+	return bundle_open_reader(&reader, size, o->place, &o->bundle, e);
 #else
 	return err_set(e, E_USAGE, "%s: this build has no HTTP (CONFIG_HTTP)", s->config.file);
 #endif
@@ -121,11 +121,14 @@ int offer_from_bundle(struct session *s, const struct running *d, const char *pl
 
 	*out = (struct offer){.from_bundle = true};
 	snprintf(out->place, sizeof(out->place), "%s", place);
+	/* A presigned URL carries its credential in the query: not for messages and logs. */
+	if (is_url(place))
+		out->place[strcspn(out->place, "?#")] = 0;
 	if (offer_open_store(s, &store, e) < 0)
 		return -1;
 	if (open_bundle(s, place, out, e) < 0 ||
 		judge_bundle(s, d, r, store, !is_url(place), out, e) < 0) {
-		return err_wrap(e, "%s", place);
+		return err_wrap(e, "%s", out->place);
 	}
 	out->objects = bundle_objects(out->bundle);
 	return 0;

@@ -36,4 +36,14 @@ tap_check "without the token" tokens "$AWAY_PORT" -eq 0
 tap_check "a bundle at the repository's host is installed" \
 	p install "https://127.0.0.1:$HOME_PORT/now/2.pawl"
 tap_check "with it" tokens "$HOME_PORT" -gt 0
+says_no_query() {
+	local out
+	out=$(p install "https://127.0.0.1:$AWAY_PORT/now/none.pawl?signature=s3cr3t" 2>&1)
+	case $out in
+	*s3cr3t*) echo "$out" && return 1 ;;
+	*none.pawl*) return 0 ;;
+	*) echo "$out" && return 1 ;;
+	esac
+}
+tap_check "a message names the URL without its query" says_no_query
 tap_end
