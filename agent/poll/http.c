@@ -159,17 +159,20 @@ int http_set_certificate_time(struct http *h, int64_t t, struct err *e)
 int http_check_response(const struct http_response *r, const char *url, struct err *e)
 {
 	if (r->status == 404 || r->status == 403)
-		return err_set(e, E_NOTFOUND, "%s: status %ld", url, r->status);
+		return err_set(e, E_NOTFOUND, "%.*s: status %ld", HTTP_SHOWN(url), r->status);
 	if (r->status == 401)
-		return err_set(e, E_NET, "%s: status 401: the token was not accepted", url);
+		return err_set(
+			e, E_NET, "%.*s: status 401: the token was not accepted", HTTP_SHOWN(url));
 	if (r->status != 200 && r->status != 206 && r->status != 304)
-		return err_set(e, E_NET, "%s: status %ld", url, r->status);
+		return err_set(e, E_NET, "%.*s: status %ld", HTTP_SHOWN(url), r->status);
 	if (!MUST("http.broken-head", !r->is_broken))
-		return err_set(e, E_NET, "%s: a header of the answer cannot be read", url);
+		return err_set(
+			e, E_NET, "%.*s: a header of the answer cannot be read", HTTP_SHOWN(url));
 	/* Signed are the bytes as published; decoding is a bomb's way in. */
 	if (!MUST("http.encoding", !r->is_encoded))
 		return err_set(e, E_NET,
-			"%s: the server encoded the content: switch compression off there", url);
+			"%.*s: the server encoded the content: switch compression off there",
+			HTTP_SHOWN(url));
 	return 0;
 }
 
@@ -213,13 +216,13 @@ static int read_body(struct http_transfer *t, const char *url, struct buf *out, 
 
 	if (!MUST("http.content-length",
 		    r->is_chunked || !r->has_length || r->length <= out->limit))
-		return err_set(e, E_SIZE, "%s: %llu bytes announced, %zu are allowed", url,
-			(unsigned long long)r->length, out->limit);
+		return err_set(e, E_SIZE, "%.*s: %llu bytes announced, %zu are allowed",
+			HTTP_SHOWN(url), (unsigned long long)r->length, out->limit);
 	do {
 		if (http_transfer_read(t, chunk, sizeof(chunk), &got, e) < 0)
 			return -1;
 		if (buf_add(out, chunk, got, e) < 0)
-			return err_wrap(e, "%s", url);
+			return err_wrap(e, "%.*s", HTTP_SHOWN(url));
 	} while (got > 0);
 	return 0;
 }
@@ -246,7 +249,8 @@ int http_get(struct http *h, const char *url, struct fetch_tag *tag, bool *uncha
 	if (http_check_response(r, url, e) < 0)
 		return -1;
 	if (!MUST("http.status", r->status == 200 || (r->status == 304 && q.if_none_match)))
-		return err_set(e, E_NET, "%s: status %ld was not asked for", url, r->status);
+		return err_set(
+			e, E_NET, "%.*s: status %ld was not asked for", HTTP_SHOWN(url), r->status);
 	if (r->status == 200 && read_body(t, url, out, e) < 0)
 		return -1;
 	if (!tag)
@@ -279,6 +283,7 @@ int http_size(struct http *h, const char *url, uint64_t *size, struct err *e)
 	else if (r->status == 200 && r->has_length && !r->is_chunked)
 		*size = r->length;
 	else
-		return err_set(e, E_NET, "%s: the server does not say how long it is", url);
+		return err_set(
+			e, E_NET, "%.*s: the server does not say how long it is", HTTP_SHOWN(url));
 	return 0;
 }

@@ -47,7 +47,7 @@ static int reader_expect(void *ctx, const struct byte_range *ranges, size_t coun
 	struct http_reader *r = ctx;
 
 	if (http_ranges_set(&r->ranges, ranges, count, r->length, e) < 0)
-		return err_wrap(e, "%s", r->url);
+		return err_wrap(e, "%.*s", HTTP_SHOWN(r->url));
 	drop_transfer(r);
 	return 0;
 }
@@ -59,18 +59,22 @@ static int check_partial(
 	const struct http_reader *r, const struct http_response *h, uint64_t first, struct err *e)
 {
 	if (!MUST("http.range-head", h->has_range))
-		return err_set(e, E_NET, "%s: a part without a usable Content-Range", r->url);
+		return err_set(e, E_NET, "%.*s: a part without a usable Content-Range",
+			HTTP_SHOWN(r->url));
 	if (!MUST("http.range-total", h->range_total == r->length))
-		return err_set(e, E_SIZE, "%s: has %llu bytes, signed are %llu", r->url,
-			(unsigned long long)h->range_total, (unsigned long long)r->length);
+		return err_set(e, E_SIZE, "%.*s: has %llu bytes, signed are %llu",
+			HTTP_SHOWN(r->url), (unsigned long long)h->range_total,
+			(unsigned long long)r->length);
 	if (!MUST("http.range-place", h->range_first == first && h->range_last == r->end - 1))
-		return err_set(e, E_NET, "%s: asked for bytes %llu-%llu, got %llu-%llu", r->url,
-			(unsigned long long)first, (unsigned long long)r->end - 1,
-			(unsigned long long)h->range_first, (unsigned long long)h->range_last);
+		return err_set(e, E_NET, "%.*s: asked for bytes %llu-%llu, got %llu-%llu",
+			HTTP_SHOWN(r->url), (unsigned long long)first,
+			(unsigned long long)r->end - 1, (unsigned long long)h->range_first,
+			(unsigned long long)h->range_last);
 	if (!MUST("http.range-length",
 		    h->is_chunked || !h->has_length || h->length == r->end - first))
-		return err_set(e, E_SIZE, "%s: %llu bytes announced for a range of %llu", r->url,
-			(unsigned long long)h->length, (unsigned long long)(r->end - first));
+		return err_set(e, E_SIZE, "%.*s: %llu bytes announced for a range of %llu",
+			HTTP_SHOWN(r->url), (unsigned long long)h->length,
+			(unsigned long long)(r->end - first));
 	return 0;
 }
 
@@ -78,8 +82,9 @@ static int check_partial(
 static int check_whole(const struct http_reader *r, const struct http_response *h, struct err *e)
 {
 	if (!MUST("http.whole-length", h->is_chunked || !h->has_length || h->length == r->length))
-		return err_set(e, E_SIZE, "%s: has %llu bytes, signed are %llu", r->url,
-			(unsigned long long)h->length, (unsigned long long)r->length);
+		return err_set(e, E_SIZE, "%.*s: has %llu bytes, signed are %llu",
+			HTTP_SHOWN(r->url), (unsigned long long)h->length,
+			(unsigned long long)r->length);
 	return 0;
 }
 
@@ -87,12 +92,13 @@ static int check_status(
 	const struct http_reader *r, const struct http_response *h, bool asked_range, struct err *e)
 {
 	if (h->status == 416)
-		return err_set(e, E_SIZE, "%s: is shorter than the %llu bytes that are signed",
-			r->url, (unsigned long long)r->length);
+		return err_set(e, E_SIZE, "%.*s: is shorter than the %llu bytes that are signed",
+			HTTP_SHOWN(r->url), (unsigned long long)r->length);
 	if (http_check_response(h, r->url, e) < 0)
 		return -1;
 	if (!MUST("http.range-asked", h->status == 200 || (h->status == 206 && asked_range)))
-		return err_set(e, E_NET, "%s: status %ld was not asked for", r->url, h->status);
+		return err_set(e, E_NET, "%.*s: status %ld was not asked for", HTTP_SHOWN(r->url),
+			h->status);
 	return 0;
 }
 
@@ -135,9 +141,9 @@ static enum answer skip_to(struct http_reader *r, uint64_t first, struct err *e)
 		budget = UINT64_MAX;
 	if (!MUST("http.waste", first <= budget - r->wasted)) {
 		err_set(e, E_NET,
-			"%s: the server has no ranges; the object would be fetched more "
+			"%.*s: the server has no ranges; the object would be fetched more "
 			"than %d times",
-			r->url, WASTE_FACTOR);
+			HTTP_SHOWN(r->url), WASTE_FACTOR);
 		return ANSWER_FATAL;
 	}
 	r->wasted += first;
@@ -231,8 +237,8 @@ static int check_end(struct http_reader *r, struct err *e)
 	drop_transfer(r);
 	/* A connection that breaks here took nothing away: all bytes have come. */
 	if (!MUST("http.extra", rc < 0 || got == 0))
-		return err_set(e, E_SIZE, "%s: more bytes than the %llu that are signed", r->url,
-			(unsigned long long)r->length);
+		return err_set(e, E_SIZE, "%.*s: more bytes than the %llu that are signed",
+			HTTP_SHOWN(r->url), (unsigned long long)r->length);
 	return 0;
 }
 
@@ -244,7 +250,7 @@ static int pull(struct http_reader *r, void *data, size_t len, size_t *got, stru
 	if (http_transfer_read(r->transfer, data, len, got, e) < 0)
 		return -1;
 	if (*got == 0)
-		return err_set(e, E_SIZE, "%s: ends at byte %llu of %llu", r->url,
+		return err_set(e, E_SIZE, "%.*s: ends at byte %llu of %llu", HTTP_SHOWN(r->url),
 			(unsigned long long)r->pos, (unsigned long long)r->length);
 	r->pos += *got;
 	r->fresh += *got;
@@ -303,8 +309,9 @@ static int reader_read(void *ctx, uint64_t offset, void *data, size_t len, struc
 	size_t done = 0;
 
 	if (!MUST("http.read-place", offset <= r->length && len <= r->length - offset))
-		return err_set(e, E_SIZE, "%s: no bytes %llu+%zu in an object of %llu", r->url,
-			(unsigned long long)offset, len, (unsigned long long)r->length);
+		return err_set(e, E_SIZE, "%.*s: no bytes %llu+%zu in an object of %llu",
+			HTTP_SHOWN(r->url), (unsigned long long)offset, len,
+			(unsigned long long)r->length);
 	if (r->deadline_ms == 0)
 		r->deadline_ms = clock_mono_ms() + r->http->o.object_seconds * 1000;
 	while (done < len) {
@@ -315,7 +322,8 @@ static int reader_read(void *ctx, uint64_t offset, void *data, size_t len, struc
 		/* Bytes of two versions in one read would be blamed on the wrong one. */
 		if (answer == ANSWER_CHANGED) {
 			done = 0;
-			err_set(e, E_NET, "%s: the object changes between requests", r->url);
+			err_set(e, E_NET, "%.*s: the object changes between requests",
+				HTTP_SHOWN(r->url));
 		}
 		if (pause_or_give_up(r) < 0)
 			return -1;

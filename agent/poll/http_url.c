@@ -59,20 +59,22 @@ int http_url_check(const char *url, bool allow_http, struct http_origin *out, st
 	if (!MUST("http.url-length", strlen(url) < HTTP_URL_SIZE))
 		return err_set(e, E_CONFIG, "URL is longer than %d characters", HTTP_URL_SIZE - 1);
 	if (!MUST("http.url-text", is_plain_text(url)))
-		return err_set(
-			e, E_CONFIG, "URL \"%.200s\" has characters that no URL may have", url);
+		return err_set(e, E_CONFIG, "URL \"%.*s\" has characters that no URL may have",
+			HTTP_SHOWN(url));
 	/* libcurl forgives "https:///host" and takes "//host" for a host alone. */
 	const char *slashes = strstr(url, "://");
 	if (!slashes || slashes[3] == '/' ||
 		curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
 		!get_part(u, CURLUPART_SCHEME, 0, o.scheme, sizeof(o.scheme)))
-		return err_set(e, E_CONFIG, "\"%.200s\" is not a URL with https:// in front", url);
+		return err_set(e, E_CONFIG, "\"%.*s\" is not a URL with https:// in front",
+			HTTP_SHOWN(url));
 	if (!MUST("http.url-scheme", is_scheme_allowed(o.scheme, allow_http)))
-		return err_set(e, E_CONFIG, "URL \"%.200s\" is not https%s", url,
+		return err_set(e, E_CONFIG, "URL \"%.*s\" is not https%s", HTTP_SHOWN(url),
 			strcmp(o.scheme, "http") == 0 ? " and allow-http is not set" : "");
 	if (!get_part(u, CURLUPART_HOST, 0, o.host, sizeof(o.host)) ||
 		!get_part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, o.port, sizeof(o.port)))
-		return err_set(e, E_CONFIG, "URL \"%.200s\" names no host that can be used", url);
+		return err_set(e, E_CONFIG, "URL \"%.*s\" names no host that can be used",
+			HTTP_SHOWN(url));
 	if (!MUST("http.url-user", !has_user(u)))
 		return err_set(
 			e, E_CONFIG, "URL of host %.100s carries a user or password", o.host);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "agent/base/err.h"
 
@@ -28,3 +29,9 @@ bool http_origin_is_same(const struct http_origin *a, const struct http_origin *
 /* `reference` (absolute or relative) as seen from `base`, a URL that was checked. E_NET: cannot be read. */
 int http_url_resolve(
 	const char *base, const char *reference, char out[HTTP_URL_SIZE], struct err *e);
+
+/*
+ * A URL for "%.*s" in a message: without its query, which is where a presigned
+ * URL carries its credential.
+ */
+#define HTTP_SHOWN(url) (int)strcspn((url), "?#"), (url)
