@@ -102,8 +102,9 @@ class Key:
         if isinstance(k, rsa.RSAPrivateKey):
             pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
             return k.sign(data, pss, hashes.SHA256()).hex()
-        is_p384 = k.curve.name == "secp384r1"
-        return k.sign(data, ec.ECDSA(hashes.SHA384() if is_p384 else hashes.SHA256())).hex()
+        # As the scheme says, whatever the curve: who believes the scheme finds it right.
+        is_384 = self.object["scheme"].endswith("384")
+        return k.sign(data, ec.ECDSA(hashes.SHA384() if is_384 else hashes.SHA256())).hex()
 
 
 class File:
