@@ -43,7 +43,7 @@ static size_t step_end(size_t done, size_t len)
 static void give_back(const struct decoder *d, size_t decoded)
 {
 	if (d->stored)
-		pages_empty(d->stored, decoded);
+		pages_empty(d->stored, 0, decoded);
 }
 
 /* Step by step until the stream ends, the output is full, or there is no more input. */

@@ -35,16 +35,19 @@ static inline void pages_free(struct pages *p)
 }
 
 /*
- * Gives the memory of the first `len` bytes (but for a rest of less than PAGES_ALIGN)
- * back to the system; they read as zeros then. The addresses stay.
+ * Gives the memory of these bytes (but for up to PAGES_ALIGN at either end, and none
+ * at the buffer's ends) back to the system; they read as zeros then.
  */
-static inline void pages_empty(const struct pages *p, size_t len)
+static inline void pages_empty(const struct pages *p, size_t from, size_t len)
 {
-	if (len < p->size)
-		len -= len % PAGES_ALIGN;
+	size_t to = len < p->size - from ? from + len : p->size;
+
+	from += (PAGES_ALIGN - from % PAGES_ALIGN) % PAGES_ALIGN;
+	if (to < p->size)
+		to -= to % PAGES_ALIGN;
 	/* Only a saving of memory: where the kernel does not do it, nothing is wrong. */
-	if (p->data)
-		(void)madvise(p->data, len, MADV_DONTNEED);
+	if (from < to)
+		(void)madvise(p->data + from, to - from, MADV_DONTNEED);
 }
 
 #define AUTO_PAGES __attribute__((cleanup(pages_free)))

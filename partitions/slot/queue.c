@@ -2,16 +2,16 @@
 /* A writer thread and what waits for it. */
 #include "partitions/slot/queue.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "partitions/slot/pages.h"
 #include "partitions/slot/thread.h"
 
 #define RUNS_MAX 16 /* one for each leaf of a piece: putting one piece never waits */
 
 struct run {
-	uint8_t *data;
+	const uint8_t *data;
 	size_t len;
 	uint64_t offset;
 };
@@ -29,14 +29,6 @@ struct write_queue {
 	struct err error; /* of the first write that failed */
 };
 
-static int write_run(struct write_queue *q, const struct run *r, struct err *e)
-{
-	int rc = device_write(q->device, r->data, r->len, r->offset, e);
-
-	pages_empty(&(struct pages){.data = r->data, .size = r->len}, r->len);
-	return rc;
-}
-
 /* One run; called and left with the lock held, which is open while the medium works. */
 static void write_next(struct write_queue *q)
 {
@@ -46,7 +38,7 @@ static void write_next(struct write_queue *q)
 	/* After an error nothing more is written: the order of leaves must not have holes. */
 	if (!q->failed) {
 		pthread_mutex_unlock(&q->lock);
-		int rc = write_run(q, &r, &e);
+		int rc = device_write(q->device, r.data, r.len, r.offset, &e);
 		pthread_mutex_lock(&q->lock);
 		if (rc < 0) {
 			q->failed = true;
@@ -101,13 +93,15 @@ static int check_failed(const struct write_queue *q, struct err *e)
 }
 
 int write_queue_put(
-	struct write_queue *q, uint8_t *data, size_t len, uint64_t offset, struct err *e)
+	struct write_queue *q, const uint8_t *data, size_t len, uint64_t offset, struct err *e)
 {
 	pthread_mutex_lock(&q->lock);
 	while (q->put - q->written == RUNS_MAX)
 		pthread_cond_wait(&q->changed, &q->lock);
 	int rc = check_failed(q, e);
 	if (rc == 0) {
+		/* write_queue_wait looks at the oldest run only. */
+		assert(q->put == q->written || q->run[(q->put - 1) % RUNS_MAX].data < data);
 		q->run[q->put % RUNS_MAX] =
 			(struct run){.data = data, .len = len, .offset = offset};
 		q->put++;

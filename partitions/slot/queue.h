@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A writer thread, so that fetching goes on while the medium works. Only bytes
- * that were verified are put in. They are not copied: the queue empties the
- * memory behind itself, and whoever fills it again asks write_queue_wait first.
+ * that were verified are put in. They are not copied: who fills their place again
+ * asks write_queue_wait first.
  */
 #pragma once
 
@@ -18,13 +18,12 @@ struct write_queue;
 int write_queue_start(struct device *d, struct write_queue **out, struct err *e);
 
 /*
- * Whole memory pages, in rising order of addresses while some wait to be written. They stay
- * as they are until they are written, and are given back to the system then (they
- * read as zeros). The error of an earlier write is returned here and by every later
- * call.
+ * In rising order of addresses while some wait to be written; they stay as they are
+ * until they are written. The error of an earlier write is returned here and by every
+ * later call.
  */
 int write_queue_put(
-	struct write_queue *q, uint8_t *data, size_t len, uint64_t offset, struct err *e);
+	struct write_queue *q, const uint8_t *data, size_t len, uint64_t offset, struct err *e);
 
 /* Waits until no byte before the address `end` is still to be written. Errors as above. */
 int write_queue_wait(struct write_queue *q, const uint8_t *end, struct err *e);

@@ -145,31 +145,23 @@ static int wait_written(struct source *s, size_t len, struct err *e)
 	return s->writing ? write_queue_wait(s->writing, s->out.data + len, e) : 0;
 }
 
-/*
- * Reads a range of the source to `to`, step by step. `place` is where it lies in the
- * piece or in its stored bytes: no byte is read before the byte of the last piece that
- * has the same place is written, so both never need the memory of two.
- */
-static int read_full(
-	struct source *s, struct byte_range r, size_t place, uint8_t *to, struct err *e)
+static int read_step(struct source *s, uint64_t offset, uint8_t *to, size_t len, struct err *e)
 {
 	const struct reader *reader = &s->image->full;
-	size_t len = (size_t)r.length;
 
-	for (size_t done = 0, n; done < len; done += n) {
-		n = len - done < FETCH_STEP ? len - done : FETCH_STEP;
-		if (wait_written(s, place + done + n, e) < 0)
-			return -1;
-		if (reader->read(reader->ctx, r.offset + done, to + done, n, e) < 0)
-			return err_wrap(e, "bytes %llu to %llu of the source",
-				(unsigned long long)(r.offset + done),
-				(unsigned long long)(r.offset + done + n));
-		s->stats->bytes_fetched += n;
-	}
+	if (reader->read(reader->ctx, offset, to, len, e) < 0)
+		return err_wrap(e, "bytes %llu to %llu of the source", (unsigned long long)offset,
+			(unsigned long long)(offset + len));
+	s->stats->bytes_fetched += len;
 	return 0;
 }
 
-/* Plain pieces: only the wanted leaves, straight to their places. */
+static size_t step_of(size_t left)
+{
+	return left < FETCH_STEP ? left : FETCH_STEP;
+}
+
+/* Plain pieces: only the wanted leaves, straight to their places, as soon as those are free. */
 static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
 {
 	uint64_t first;
@@ -178,20 +170,39 @@ static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
 		next_run(s->want, &leaf, end_leaf(s, piece), &first);) {
 		struct byte_range r = run_range(s, first, leaf);
 		size_t place = (size_t)(r.offset - piece * SLOT_PIECE_SIZE);
-		if (read_full(s, r, place, s->out.data + place, e) < 0)
-			return -1;
+		for (size_t done = 0, n; done < r.length; done += n) {
+			n = step_of((size_t)r.length - done);
+			uint8_t *to = s->out.data + place + done;
+			if (wait_written(s, place + done + n, e) < 0 ||
+				read_step(s, r.offset + done, to, n, e) < 0)
+				return -1;
+		}
 	}
 	/* What is put into the queue next begins at low addresses again. */
 	return wait_written(s, s->out.size, e);
 }
 
-/* Waits until the last piece is written; what a failed decoding left behind goes, too. */
-static int empty_out(struct source *s, struct err *e)
+/*
+ * The stored bytes of a piece. While they come, as much memory at the end of the last
+ * output is given back; when they are decoded, they go as the output grows to there.
+ * So both never need the memory of more than one piece.
+ */
+static int fetch_stored(struct source *s, struct byte_range r, struct err *e)
 {
-	if (wait_written(s, s->out.size, e) < 0)
-		return -1;
-	pages_empty(&s->out, s->out.size);
-	return 0;
+	size_t len = (size_t)r.length;
+	size_t keep = s->out.size > len ? s->out.size - len : 0;
+
+	keep -= keep % PAGES_ALIGN;
+	for (size_t done = 0, n; done < len; done += n) {
+		n = step_of(len - done);
+		if (wait_written(s, keep + done + n, e) < 0)
+			return -1;
+		if (keep + done < s->out.size)
+			pages_empty(&s->out, keep + done, n);
+		if (read_step(s, r.offset + done, s->stored.data + done, n, e) < 0)
+			return -1;
+	}
+	return wait_written(s, s->out.size, e);
 }
 
 /* Compressed pieces: nothing is decompressed before the hash of its stored bytes was right. */
@@ -201,7 +212,7 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 	struct byte_range r = {.offset = p->offset[piece], .length = p->stored[piece]};
 	uint8_t digest[HASH_SIZE];
 
-	if (read_full(s, r, 0, s->stored.data, e) < 0 ||
+	if (fetch_stored(s, r, e) < 0 ||
 		hash_bytes(HASH_SHA256, s->stored.data, (size_t)r.length, digest, e) < 0)
 		return -1;
 	if (!MUST("slot.piece-hash", hash_equal(digest, p->sha256[piece])))
@@ -209,11 +220,9 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 			"leaf %llu (piece %llu): bytes %llu to %llu of the source have a wrong hash",
 			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
 			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
-	if (empty_out(s, e) < 0)
-		return -1;
 	int rc = decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
 		slot_piece_length(s->image->size, piece), e);
-	pages_empty(&s->stored, s->stored.size);
+	pages_empty(&s->stored, 0, s->stored.size);
 	return rc < 0 ? err_wrap(e, "piece %llu", (unsigned long long)piece) : 0;
 }
 

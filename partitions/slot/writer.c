@@ -134,22 +134,13 @@ static int write_run(struct job *j, uint64_t piece, uint64_t first, uint64_t end
 {
 	uint64_t from = first * SLOT_LEAF_SIZE;
 	uint64_t to = end * SLOT_LEAF_SIZE < j->image->size ? end * SLOT_LEAF_SIZE : j->image->size;
-	uint8_t *data = j->source.out.data + (from - piece * SLOT_PIECE_SIZE);
+	const uint8_t *data = j->source.out.data + (from - piece * SLOT_PIECE_SIZE);
 
 	if (write_queue_put(j->queue, data, (size_t)(to - from), from, e) < 0)
 		return -1;
 	j->stats->bytes_written += to - from;
 	j->done += to - from;
 	return 0;
-}
-
-/* Nobody writes this leaf, so nobody else gives its memory back before the next piece comes. */
-static void drop_leaf(struct job *j, uint64_t piece, uint64_t leaf)
-{
-	size_t len = slot_leaf_length(j->image->size, leaf);
-	uint8_t *data = j->source.out.data + (leaf * SLOT_LEAF_SIZE - piece * SLOT_PIECE_SIZE);
-
-	pages_empty(&(struct pages){.data = data, .size = len}, len);
 }
 
 static int write_piece(struct job *j, uint64_t piece, struct err *e)
@@ -165,8 +156,7 @@ static int write_piece(struct job *j, uint64_t piece, struct err *e)
 		while (leaf < end && leaf < stop && leaf > 0 && leaf_set_has(&j->want, leaf))
 			leaf++;
 		if (leaf == first)
-			drop_leaf(j, piece,
-				leaf++); /* right already, or leaf 0, whose turn is last */
+			leaf++; /* right already, or leaf 0, whose turn is last */
 		else if (write_run(j, piece, first, leaf, e) < 0)
 			return -1;
 	}

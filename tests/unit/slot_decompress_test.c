@@ -108,7 +108,7 @@ static void the_input_is_given_back_while_it_is_decoded(void **state)
 			assert_memory_equal(out.data, noise, PIECE);
 			assert_true(resident(&stored) <= 2 * PAGES_ALIGN);
 			/* And the output, when the next piece is fetched. */
-			pages_empty(&out, out.size);
+			pages_empty(&out, 0, out.size);
 			assert_int_equal(resident(&out), 0);
 		}
 		decoder_free(d);
