@@ -75,8 +75,11 @@ int agent_install(struct session *s, struct running *d, struct offer *o, struct 
 			e, E_POLICY, "policy did not let this release through: %s", o->answer.why);
 	if (run_stage(s, o, d->target, HOOK_CHECK, e) < 0)
 		return -1;
-	if (boot_self_test(s->boot, e) < 0)
+	if (boot_self_test(s->boot, e) < 0) {
+		/* Every hour for months, until somebody corrects it: a detail. */
+		session_record(s, JOURNAL_POLL, JOURNAL_FAIL, e->code, NULL);
 		return -1;
+	}
 	/* Back in an old system that is not healthy either: the next release is the way out. */
 	if (s->state.txn.phase == STATE_TXN_FAILED && txn_finish_rollback(s, d, e) < 0)
 		return -1;
