@@ -21,7 +21,8 @@ hostile_begin
 # watched WORDS...: pawl, with every program that it starts in $T/started.
 watched() {
 	if command -v strace >/dev/null; then
-		strace -f -qq -e trace=execve,execveat -e signal=none -o "$T/started" \
+		# The leak sanitizer does not work under strace.
+		ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" strace -f -qq -e trace=execve,execveat -e signal=none -o "$T/started" \
 			"$PAWL" --root "$D" "$@"
 	else
 		"$PAWL" --root "$D" "$@"
