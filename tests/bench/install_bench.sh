@@ -8,6 +8,9 @@
 #   bound    zstd -d | tee sha256sum | dd oflag=direct, fsync: both in one run
 #   write    slot_spoil + slot_write                 (looks for right leaves first)
 #   readback slot_finish: every leaf again from the medium, then leaf 0
+# Ratios are of speed, 1 = as fast as the reference: a/b is the time of a beside the time of b.
+#   (decode+copy)/write   one after the other, as a script would
+#   bound/write           all in one pipe, on as many cores as there are
 # usage: install_bench.sh     BENCH_MIB=512 BENCH_ROUNDS=3 BENCH_DIR=folder
 set -eu
 mib=${BENCH_MIB:-512}
@@ -60,9 +63,14 @@ loop=$(losetup --find --show --direct-io=on "$work/disk")
 old_content
 printf '%s MiB, stored %s MiB, %s rounds\n' "$mib" \
 	"$(($(stat -c %s "$work/packed/full") / 1048576))" "$rounds"
-printf '%8s %8s %8s %8s %8s %12s %12s %10s %10s\n' \
-	decode copy bound write readback bound/write again anon_KiB rss_KiB
+printf '%7s %6s %6s %6s %9s %20s %12s %6s %9s %8s\n' decode copy bound write readback \
+	'(decode+copy)/write' bound/write again anon_KiB rss_KiB
 
+row() {
+	printf '%7d %6d %6d %6d %9d %20s %12s %6d %9d %8d\n' "$1" "$2" "$3" "$4" "$5" \
+		"$(ratio $(($1 + $2)) "$4")" "$(ratio "$3" "$4")" "$6" "$7" "$8"
+}
+ratio() { awk "BEGIN { printf \"%.2f\", $1 / $2 }"; }
 value() { sed -n "s/^$1://p" "$work/out"; }
 i=0
 while [ "$i" -lt "$rounds" ]; do
@@ -102,6 +110,10 @@ while [ "$i" -lt "$rounds" ]; do
 	cold
 	"$driver" install "$work/packed" "$loop" >"$work/out"
 	again=$(value write)
-	printf '%8d %8d %8d %8d %8d %12s %12d %10d %10d\n' "$decode" "$copy" "$bound" "$write" \
-		"$readback" "$(awk "BEGIN { printf \"%.2f\", $bound / $write }")" "$again" "$anon" "$rss"
+	row "$decode" "$copy" "$bound" "$write" "$readback" "$again" "$anon" "$rss"
+	echo "$decode $copy $bound $write $readback $again $anon $rss" >>"$work/rows"
 done
+# The least of each column: what a busy machine disturbs least.
+echo "least:"
+# shellcheck disable=SC2046 # words
+row $(awk '{ for (i = 1; i <= NF; i++) if (NR == 1 || $i < m[i]) m[i] = $i } END { $0 = ""; for (i = 1; i <= 8; i++) $i = m[i]; print }' "$work/rows")
