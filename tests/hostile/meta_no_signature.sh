@@ -29,7 +29,8 @@ forge_role() {
 for role in root timestamp snapshot targets releases; do
 	hostile_case
 	forge_role $role "f.doc['signatures'] = []"
-	hostile_bundle "$role with signatures: [] in a bundle" E_SIG --word "$role.json"
+	# What targets say of the time counts, even when the role below is refused.
+	hostile_bundle "$role with signatures: [] in a bundle" E_SIG --word "$role.json" --time
 	# A repository's newest release is listed in targets: the delegated role is for bundles.
 	[ $role != releases ] || continue
 	hostile_poll "$role with signatures: []" E_SIG --word "$role.json" \

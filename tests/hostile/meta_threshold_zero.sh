@@ -46,7 +46,7 @@ r.save(f)
 r.save(r.load("releases"), by=[])
 r.pack(os.path.join(r.workspace, "../2.pawl"), 2)
 PY
-hostile_bundle "threshold 0 of the delegated role" E_META --word threshold
+hostile_bundle "threshold 0 of the delegated role" E_META --word threshold --time
 
 # More than there are keys: nobody can sign for that role, and only for that role.
 hostile_case
