@@ -39,15 +39,22 @@ module_of() {
 	esac
 }
 
-# Unit tests, nearest first: the module's own, those of who uses it.
-tests_near() { # MODULE
-	near=
-	for module in "$1" agent publisher; do
-		for t in tests/unit/"$module"_*_test.c; do
-			[ ! -e "$t" ] || near="$near $(basename "$t" .c)"
-		done
+# Unit tests, nearest first: those of the module that share a word with the file's name
+# (http_reader.c: poll_http_test, poll_reader_test), its others, those of who uses it.
+tests_near() { # MODULE FILE
+	words=$(basename "$2" .c | tr '_' '|')
+	{
+		find_tests "$1" | grep -E "_($words)s?_" || true
+		find_tests "$1"
+		find_tests agent
+		find_tests publisher
+	} | awk '!seen[$0]++'
+}
+
+find_tests() { # MODULE
+	for t in tests/unit/"$1"_*_test.c; do
+		[ ! -e "$t" ] || basename "$t" .c
 	done
-	printf '%s\n' "$near" | tr ' ' '\n' | awk 'NF && !seen[$0]++'
 }
 
 # Does the test go red? A test that does not even link for this file is no witness.
@@ -73,7 +80,7 @@ run_one() { # NAME FILE
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_NAME="$1" MUTANT_FILE="$2" "$dir/mutant.o"
-	for t in $(tests_near "$(module_of "$2")"); do
+	for t in $(tests_near "$(module_of "$2")" "$2"); do
 		if unit_kills "$dir" "$t"; then
 			echo "killed $1 by $t"
 			rm -rf "$dir"
