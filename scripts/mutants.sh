@@ -57,25 +57,41 @@ find_tests() { # MODULE
 	done
 }
 
-# Does the test go red? A test that does not even link for this file is no witness.
+# Does the test go red, and is it green without the mutant? A test that does not even link for
+# this file is no witness.
 unit_kills() { # DIR TEST
 	$MAKE_COMMAND -s MUTANT_DIR="$1" "$1/$2" >"$1/log" 2>&1 || {
 		cat "$1/log"
 		exit 2
 	}
-	! timeout 120 "$1/$2" >"$1/log" 2>&1
+	if timeout 120 "$1/$2" >"$1/log" 2>&1; then return 1; fi
+	timeout 120 "$PAWL_BUILD/tests/unit/$2" >"$1/log" 2>&1 || {
+		echo "red without a mutant: $2"
+		return 1
+	}
 }
 
-# By its own shell: a bash script that sh cannot read would look like a test that went red.
+run_script() { # FOLDER OF THE PROGRAMS, SCRIPT
+	PAWL=$1/pawl PAWL_REPO=$1/pawl-repo PAWL_SOURCE=$PWD PAWL_BUILD=$PAWL_BUILD \
+		timeout 600 bash "$2" >"$dir/log" 2>&1
+}
+
+# Scripts depend on more than the programs: red with, green without, red again.
 script_kills() { # DIR SCRIPT
-	shell="sh"
-	! head -n 1 "$2" | grep -q bash || shell="bash"
-	! PAWL=$1/pawl PAWL_REPO=$1/pawl-repo PAWL_SOURCE=$PWD PAWL_BUILD=$PAWL_BUILD \
-		timeout 600 $shell "$2" >"$1/log" 2>&1
+	if run_script "$1" "$2"; then return 1; fi
+	run_script "$PAWL_BUILD" "$2" || {
+		echo "red without a mutant: $2"
+		return 1
+	}
+	! run_script "$1" "$2"
 }
 
 # Prints "killed NAME by TEST" or "SURVIVED NAME".
 run_one() { # NAME FILE
+	grep -qF "MUST(\"$1\"" "$2" || {
+		echo "mutants: $1 is not in $2" >&2
+		exit 2
+	}
 	dir=$PAWL_BUILD/mutants/$1
 	rm -rf "$dir"
 	mkdir -p "$dir"
