@@ -213,8 +213,14 @@ int agent_rollback(struct session *s, struct running *d, struct err *e)
 		err_set(&why, E_HEALTH, "a person gave the trial up");
 		return txn_fail_trial(s, d, &why, e);
 	}
-	if (agent_check_free(s, d, e) < 0 || check_way_back(s, d, e) < 0)
+	if (agent_check_free(s, d, e) < 0)
 		return -1;
+	if (check_way_back(s, d, e) < 0) {
+		const struct state_slot *to = state_slot_of(&s->state, d->target);
+		session_record(s, JOURNAL_RELEASE_REFUSED, JOURNAL_FAIL, e->code,
+			session_release_data(to->release, to->epoch, to->manifest));
+		return -1;
+	}
 	return txn_go_back(s, d, e);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pawl: reads the command line, runs one verb, prints the error. */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,8 +41,8 @@ static int read_fd(const char *text, int *fd, struct err *e)
 }
 
 /* The program's options come before the verb; returns the number of words they took. */
-static int read_program_options(
-	int argc, char **argv, struct session_options *o, int *taken, struct err *e)
+static int read_program_options(int argc, char **argv, struct session_options *o,
+	char root[PATH_MAX], int *taken, struct err *e)
 {
 	const char *values[OPT_COUNT];
 	int end = 0;
@@ -57,8 +58,11 @@ static int read_program_options(
 		end = argc;
 	if (verb_read_options(pawl_program.options, end, argv, values, &rest, e) < 0)
 		return -1;
+	/* Hooks run in another folder: what is below a relative root would not be found there. */
+	if (values[OPT_ROOT] && !realpath(values[OPT_ROOT], root))
+		return err_sys(e, E_USAGE, errno, "--root %s", values[OPT_ROOT]);
 	if (values[OPT_ROOT])
-		o->root = values[OPT_ROOT];
+		o->root = root;
 	o->config = values[OPT_CONFIG];
 	o->quiet = values[OPT_QUIET] != NULL;
 	o->verbose = values[OPT_VERBOSE] != NULL;
@@ -86,6 +90,7 @@ static bool wants_help(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct session_options o = {.root = "/", .progress_fd = -1};
+	char root[PATH_MAX];
 	struct err e = {0};
 	int taken = 0;
 	int words = 0;
@@ -97,7 +102,7 @@ int main(int argc, char **argv)
 	argv++;
 	if (wants_help(argc, argv))
 		return help(argc - 1, argv + 1);
-	if (read_program_options(argc, argv, &o, &taken, &e) < 0)
+	if (read_program_options(argc, argv, &o, root, &taken, &e) < 0)
 		return print_error(&e);
 	argc -= taken;
 	argv += taken;

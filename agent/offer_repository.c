@@ -119,12 +119,6 @@ static bool says_more(enum err_code a, enum err_code b)
 	return b == E_OK || (b_net && !a_net);
 }
 
-/* A verdict of policy is about the release, not about the mirror: no other mirror changes it. */
-static bool is_verdict(enum err_code c)
-{
-	return c == E_POLICY || c == E_COMPAT || c == E_HELD || c == E_FAILED;
-}
-
 int offer_from_repository(struct session *s, const struct running *d, const struct offer_request *r,
 	struct offer *out, uint64_t *retry_after, struct err *e)
 {
@@ -152,9 +146,10 @@ int offer_from_repository(struct session *s, const struct running *d, const stru
 			*retry_after = hint.retry_after;
 		log_line(&s->log, LOG_LEVEL_WARN, "mirror-failed url=%s code=%s reason=\"%s\"",
 			s->config.urls[i], err_name(why.code), why.text);
-		if (says_more(why.code, worst.code))
+		if (out->manifest || says_more(why.code, worst.code))
 			worst = why;
-		if (is_verdict(why.code))
+		/* Policy's verdict is about the release: no other mirror changes it. */
+		if (out->manifest)
 			break;
 		offer_close(out);
 	}

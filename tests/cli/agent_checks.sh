@@ -154,7 +154,7 @@ HOSTILE_EPOCH=1 hostile_release 3 && repo publish
 tap_check "release 3 (epoch 1) is committed" eval \
 	'p poll --now 2>/dev/null && go_on && holds ".committed == \"B\" and .epoch_floor == 1"'
 rm -f "$D/hook-ran"
-hostile_refuse "rollback to a slot under the epoch floor" E_ROLLBACK --word epoch --rc none -- \
+hostile_refuse "rollback to a slot under the epoch floor" E_ROLLBACK --word epoch -- \
 	"$PAWL" --root "$D" rollback
 
 hostile_case
@@ -165,6 +165,6 @@ tap_check "release 3 is committed in A" eval \
 repo withdraw 2
 tap_check "the device learns that release 2 is withdrawn" p poll --now
 rm -f "$D/hook-ran"
-hostile_refuse "rollback to a withdrawn release" E_HELD --word "withdrawn" --rc none -- \
+hostile_refuse "rollback to a withdrawn release" E_HELD --word "withdrawn" -- \
 	"$PAWL" --root "$D" rollback
 tap_end

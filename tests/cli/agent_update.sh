@@ -248,6 +248,9 @@ tap_check "help" p help
 tap_check "help of each verb" eval \
 	'for v in poll check install status boot health commit rollback reboot "journal show" "journal verify" doctor provision version; do p help $v >/dev/null || exit 1; done'
 tap_check "version" p version
+tap_check "a relative --root finds its hooks" eval \
+	'cd "$T/now" && "$PAWL" --root dev --quiet boot && "$PAWL" --root dev --quiet health'
+tap_refuse "a --root that is not there" 2 "nowhere" "$PAWL" --root "$T/nowhere" status
 tap_check "doctor finds nothing bad" p doctor
 tap_refuse "an unknown key is an error with its line" 10 "pawl.conf:2" \
 	eval 'sed -i "2i colour = red" "$D/etc/pawl/pawl.conf"; p status'
