@@ -155,6 +155,7 @@ static void check_slots(struct doctor *d)
 
 static void check_environment(struct doctor *d)
 {
+	struct boot_facts f = {0};
 	struct err e = {0};
 
 	if (session_open_boot(d->s, &e) < 0 || boot_self_test(d->s->boot, &e) < 0) {
@@ -162,6 +163,11 @@ static void check_environment(struct doctor *d)
 		return;
 	}
 	say(d, GOOD, "%s", boot_ops_of(d->s->boot)->describe);
+	if (boot_read(d->s->boot, &f, &e) == 0 && f.copies_bad > 0)
+		say(d, UNKNOWN,
+			"%u of %u copies of the environment is damaged; the next change of it writes "
+			"that copy anew",
+			f.copies_bad, f.copies);
 }
 
 static void check_identity(struct doctor *d)

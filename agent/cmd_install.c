@@ -24,8 +24,10 @@ static int install(struct session *s, const char *place, const char *const *valu
 	if (agent_start(s, &d, e) < 0 || agent_check_free(s, &d, e) < 0)
 		return -1;
 	int rc = offer_from_bundle(s, &d, place, &r, &o, e);
-	if (rc < 0)
+	if (rc < 0) {
 		polling_record_refusal(s, &o, e->code);
+		session_record(s, JOURNAL_POLL, JOURNAL_FAIL, e->code, NULL);
+	}
 	if (rc == 0 && o.answer.verdict == POLICY_CURRENT) {
 		printf("release %" PRIu64 " runs already: nothing to do\n",
 			o.manifest->plan.release);

@@ -36,7 +36,9 @@ static int provision(struct session *s, const char *slot_word, struct err *e)
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return err_set(e, E_IO, "no random numbers for the identity");
 	hex_encode(id, sizeof(id), text);
-	if (boot_commit(s->boot, slot, 0, e) < 0 || boot_set_identity(s->boot, text, e) < 0)
+	/* Twice: each store goes into the other copy, and both must carry the identity. */
+	if (boot_commit(s->boot, slot, 0, e) < 0 || boot_set_identity(s->boot, text, e) < 0 ||
+		boot_set_identity(s->boot, text, e) < 0)
 		return -1;
 	s->state.provisioned = true;
 	if (session_store(s, e) < 0)

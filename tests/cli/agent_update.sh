@@ -254,6 +254,14 @@ tap_refuse "a --root that is not there" 2 "nowhere" "$PAWL" --root "$T/nowhere" 
 tap_check "doctor finds nothing bad" p doctor
 tap_refuse "an unknown key is an error with its line" 10 "pawl.conf:2" \
 	eval 'sed -i "2i colour = red" "$D/etc/pawl/pawl.conf"; p status'
+for copy in 0 1; do
+	hostile_case
+	printf 'damaged' | dd of="$D/dev/env-$copy" bs=1 conv=notrunc status=none
+	tap_check "either copy of the environment carries the identity alone ($copy)" \
+		holds '.booted == "A" and .committed == "A"'
+	tap_check "doctor tells of the damaged copy ($copy)" \
+		eval 'p doctor | grep -q "1 of 2 copies"'
+done
 hostile_case
 truncate -s 0 "$D/usr/share/pawl/root.json"
 tap_refuse "doctor names the empty root" 11 "root.json" p doctor
