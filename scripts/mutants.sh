@@ -57,6 +57,21 @@ find_tests() { # MODULE
 	done
 }
 
+# Scripts in the order in which they are likely to notice something.
+scripts_near() { # MODULE
+	{
+		case $1 in
+		trust | plan) ls tests/hostile/meta_*.sh ;;
+		poll) ls tests/hostile/net_*.sh tests/hostile/bundle_*.sh ;;
+		slot) ls tests/hostile/bundle_o*.sh tests/hostile/dev_slots.sh ;;
+		publisher) ls tests/cli/publisher_*.sh ;;
+		*) ls tests/cli/agent_*.sh ;;
+		esac
+		ls tests/cli/agent_checks.sh tests/hostile/*.sh tests/cli/*.sh tests/crash/*.sh
+	} | awk '!seen[$0]++' | grep -v -e '/mutants.sh' -e '/kconfig.sh' -e '/install.sh' \
+		-e '/portable.sh' -e '/deps.sh'
+}
+
 # Does the test go red, and is it green without the mutant? A test that does not even link for
 # this file is no witness.
 unit_kills() { # DIR TEST
@@ -104,9 +119,8 @@ run_one() { # NAME FILE
 		fi
 	done
 	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_FILE="$2" "$dir/pawl" "$dir/pawl-repo" >/dev/null
-	for t in tests/hostile/*.sh tests/cli/*.sh tests/crash/*.sh; do
-		case $t in */mutants.sh | */kconfig.sh | */install.sh) continue ;; esac
-		if [ -e "$t" ] && script_kills "$dir" "$t"; then
+	for t in $(scripts_near "$(module_of "$2")"); do
+		if script_kills "$dir" "$t"; then
 			echo "killed $1 by $t"
 			rm -rf "$dir"
 			return

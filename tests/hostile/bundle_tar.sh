@@ -35,7 +35,7 @@ other() {
 
 # A typo of the person at the keyboard is answered, not recorded.
 rm "$T/now/2.pawl"
-hostile_bundle "no file" E_NOTFOUND --rc none --word 2.pawl
+hostile_bundle "no file" E_NOTFOUND --word 2.pawl
 other "an empty file" E_BUNDLE touch "$T/now/2.pawl"
 other "one byte" E_BUNDLE sh -c "echo >'$T/now/2.pawl'"
 other "a folder" E_BUNDLE mkdir "$T/now/2.pawl"

@@ -137,7 +137,7 @@ tap_check "the journal verifies" p journal verify
 # --- A bundle from a URL ---------------------------------------------------------------------------
 hostile_case
 cp "$T/now/3.pawl" "$P/3.pawl"
-hostile_refuse "a bundle from a silent server" E_TIMEOUT --rc none --seconds 30 -- \
+hostile_refuse "a bundle from a silent server" E_TIMEOUT --seconds 30 -- \
 	"$PAWL" --root "$D" install "${BASE}~silence/now/w/public/3.pawl"
 hostile_take "a bundle from a URL whose connection breaks" 3 p install \
 	"${BASE}~cut,$((PIECE + 70000)),1/now/w/public/3.pawl"
