@@ -96,7 +96,11 @@ make_debian() {
 		die "cannot download Debian packages (apt-get update first?)"
 	for deb in "$work"/debs/*.deb; do
 		dpkg-deb -x "$deb" "$work/debian"
-	done
+		# shellcheck disable=SC2016 # dpkg-deb expands it
+		dpkg-deb --show --showformat='${Package}\t${Version}\n' "$deb"
+	done | jq -R -s '{bomFormat: "CycloneDX", specVersion: "1.5", version: 1, components:
+		(split("\n") | map(select(. != "") | split("\t") |
+			{type: "library", name: .[0], version: .[1]}))}' >"$work/sbom.json"
 }
 
 # make_image NUMBER VERSION FORMAT HEALTH_EXIT SAYS: the image of one release.
@@ -117,8 +121,10 @@ release() {
 	local n=$1 version=$2 format=$3
 	run "$PAWL_REPO" --repo "$repo" allot --out "$work/backstop-$n.json"
 	make_image "$n" "$version" "$format" "$4" "$5"
+	local more=()
+	[ "$6" != security ] || more=(--advisory "DEMO-$n")
 	run "$PAWL_REPO" --repo "$repo" release --release "$n" --version "$version" \
-		--compatible demo-board --class "$6" --advisory "DEMO-$n" --level 3 \
+		--compatible demo-board --class "$6" "${more[@]}" --sbom "$work/sbom.json" --level 3 \
 		--support-end "$(date -u -d '+6 years' +%F)" --image "rootfs=$work/image-$n.$format"
 }
 
@@ -177,7 +183,7 @@ want "trial waits" false "$(status_of .trial_waits)"
 
 step "Release 4 (squashfs), with one byte changed on the server: refused, nothing activated"
 release 4 4.0.0 squashfs 0 "demo-app 4 answers" security
-cp "$repo/public/metadata/timestamp.json" "$work/old-timestamp.json"
+cp -p "$repo/public/metadata/timestamp.json" "$work/old-timestamp.json"
 run "$PAWL_REPO" --repo "$repo" publish
 manifest=$(find "$repo/public/targets/demo/releases" -name '*.4.json')
 object=$(jq -r '.images[0].full.sha256' "$manifest")
@@ -192,10 +198,10 @@ cp "$work/good-object" "$object"
 
 step "Somebody replays an old timestamp: refused"
 p check >/dev/null
-cp "$repo/public/metadata/timestamp.json" "$work/new-timestamp.json"
-cp "$work/old-timestamp.json" "$repo/public/metadata/timestamp.json"
+cp -p "$repo/public/metadata/timestamp.json" "$work/new-timestamp.json"
+cp -p "$work/old-timestamp.json" "$repo/public/metadata/timestamp.json"
 refused E_ROLLBACK p poll --now
-cp "$work/new-timestamp.json" "$repo/public/metadata/timestamp.json"
+cp -p "$work/new-timestamp.json" "$repo/public/metadata/timestamp.json"
 
 step "A bundle without signatures: refused"
 run "$PAWL_REPO" --repo "$repo" bundle 4 --out "$work/release-4.pawl"
