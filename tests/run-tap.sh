@@ -33,6 +33,8 @@ run_one() { # FOLDER PROGRAM
 	status=0
 	run "$2" >"$out" 2>&1 </dev/null || status=$?
 	seconds=$(($(date +%s) - begin))
+	# cmocka 1.1 says of a test that was skipped that it is not ok.
+	sed -i 's/^not ok \([0-9]* # SKIP\)/ok \1/' "$out"
 	skip=$(grep -ciE '^ok .*# skip' "$out")
 	ok=$(grep -cE '^ok ' "$out")
 	bad=$(grep -cE '^not ok ' "$out")

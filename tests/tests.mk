@@ -71,7 +71,8 @@ asan-here: programs $(UNIT_PROGRAMS) test-tools
 	$(call run_tap,$(UNIT_PROGRAMS) $(HOSTILE_SCRIPTS))
 
 valgrind: $(UNIT_PROGRAMS)
-	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="valgrind -q --error-exitcode=99 --leak-check=full")
+	$(call run_tap,$(UNIT_PROGRAMS),PAWL_VALGRIND=1 PAWL_RUNNER="valgrind -q \
+		--error-exitcode=99 --leak-check=full --suppressions=$(abspath $(S))/tests/valgrind.supp")
 
 bench: programs test-tools
 	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) bash $$b || exit; done

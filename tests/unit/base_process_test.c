@@ -346,10 +346,12 @@ static void what_cannot_start_is_named_with_its_reason(void **state)
 		{"#!/bin/sh\n", 0600, EACCES},
 	};
 	char path[] = "/tmp/pawl-process-XXXXXX";
-	int fd = mkstemp(path);
 	struct err e = {0};
 
 	(void)state;
+	if (getenv("PAWL_VALGRIND")) /* it ends a process whose execve fails */
+		skip();
+	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	close(fd);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -153,9 +153,11 @@ static void assert_fault(struct world *w, const char *why)
 
 static void hook_that_is_not_executable_is_bad(void **state)
 {
+	(void)state;
+	if (getenv("PAWL_VALGRIND")) /* it ends a process whose execve fails */
+		skip();
 	AUTO_WORLD struct world *w = world_make();
 
-	(void)state;
 	put_mode(w, "etc", HOOK_CHECK, "a", TELLTALE, 0644);
 	assert_fault(w, "not executable");
 	put(w, "etc", HOOK_CHECK, "a", "#!/no/such/thing\n");
