@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signing everything that changed, then writing it in the one order that is safe. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "publisher/roles.h"
 
@@ -122,6 +125,30 @@ static int sign_changed(struct publisher *p, struct roles *r, struct pending *w,
 	return 0;
 }
 
+/* Whole seconds of a file's last change, 0 where it is not there. */
+static time_t seconds_of(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec : 0;
+}
+
+/*
+ * Web servers make a file's ETag of its size and the second of its last change. Two
+ * versions within one second would be one to them, and a device that has seen the
+ * first would not hear of a hold until the next refresh.
+ */
+static int move_to_next_second(int dir, const char *name, time_t before, struct err *e)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = before + 1}};
+
+	if (seconds_of(dir, name) > before)
+		return 0;
+	if (utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, E_IO, errno, "cannot set the time of %s", name);
+	return 0;
+}
+
 /*
  * Files with a version in their name first: nothing refers to them yet. Then the
  * root, which takes effect at once, then timestamp.json, the commit point of
@@ -144,7 +171,9 @@ static int write_pending(
 		if (!b->data)
 			continue;
 		roles_file_name(order[i], roles_version(r, order[i]), name, sizeof(name));
-		if (file_replace(dir, name, b->data, b->len, 0644, e) < 0)
+		time_t before = seconds_of(dir, name);
+		if (file_replace(dir, name, b->data, b->len, 0644, e) < 0 ||
+			move_to_next_second(dir, name, before, e) < 0)
 			return err_wrap(e, "public/metadata");
 	}
 	return 0;

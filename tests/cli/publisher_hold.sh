@@ -15,6 +15,15 @@ mv "$W"/keys/root-?.pem "$W"/keys/release.pem "$T/away/"
 
 tap_check "hold" repo hold 2
 tap_check "is in timestamp" is "$(now_of timestamp 'j["x-hold"]')" "{'demo': [2]}"
+# Servers tell versions apart by the second of the change: these follow within one.
+seconds=
+for n in 1 2 3; do
+	repo --quiet unhold 2
+	repo --quiet hold 2
+	seconds="$seconds $(stat -c %Y "$W/public/metadata/timestamp.json")"
+done
+tap_check "each version has a second of its own" is \
+	"$(echo "$seconds" | tr " " "\n" | grep . | sort -nu | wc -l)" 3
 tap_check "hold another, product named" repo hold demo 1
 tap_check "sorted" is "$(now_of timestamp 'j["x-hold"]')" "{'demo': [1, 2]}"
 v=$(now_of timestamp 'j["version"]')
