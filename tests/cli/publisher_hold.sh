@@ -17,7 +17,7 @@ tap_check "hold" repo hold 2
 tap_check "is in timestamp" is "$(now_of timestamp 'j["x-hold"]')" "{'demo': [2]}"
 # Servers tell versions apart by the second of the change: these follow within one.
 seconds=
-for n in 1 2 3; do
+for _ in 1 2 3; do
 	repo --quiet unhold 2
 	repo --quiet hold 2
 	seconds="$seconds $(stat -c %Y "$W/public/metadata/timestamp.json")"
