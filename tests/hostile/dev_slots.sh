@@ -142,10 +142,15 @@ spoil() {
 hostile_case
 spoil oldest
 hostile_take "the older copy is damaged: the other one counts" 2 p install "$T/now/2.pawl"
-# Right after provisioning the other copy is the factory's, without an identity.
+# provision wrote both copies: either one carries the identity.
 hostile_case
 spoil newest
-refuse "the newer copy is damaged" E_BOOTENV provision --broken
+hostile_take "the newer copy is damaged: the other one counts" 2 p install "$T/now/2.pawl"
+# Somebody put the factory's environment back.
+hostile_case
+printf 'pawl_slot=A\n' | mkenvimage -r -s 0x4000 -o "$D/dev/env-0" -
+cp "$D/dev/env-0" "$D/dev/env-1"
+refuse "the identity is gone" E_BOOTENV provision --broken
 tap_check "its repair works, too" eval 'p provision && device_boot "$D" && p boot && p health'
 hostile_take "and then the release is taken" 2 p install "$T/now/2.pawl"
 hostile_case
