@@ -95,12 +95,13 @@ stage 4.0
 stamp=$(now_of timestamp 'j["version"]')
 victim=$(find "$W"/staging/demo-*/objects -type f -size +100k | head -n 1)
 printf X | dd of="$victim" bs=1 seek=1000 conv=notrunc status=none
+touch "$T/before"
 tap_refuse "a damaged object is refused" 18 "make the release again" repo publish
 tap_check "timestamp.json is as it was" is "$(now_of timestamp 'j["version"]')" "$stamp"
 rm -rf "$W"/staging/*
 # Objects that went ahead of the damaged one are left; verify names them.
 tap_refuse "what it left behind is named" 21 "no published release needs it" repo verify
-find "$W/public/objects" -type f -newer "$W/public/metadata/timestamp.json" -delete
+find "$W/public/objects" -type f -newer "$T/before" -delete
 
 # Two at once.
 holder() { flock "$W/lock" sleep 4; }
