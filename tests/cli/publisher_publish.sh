@@ -91,11 +91,11 @@ tap_check "another product counts by itself" repo publish
 tap_check "the tree is right with two products" good
 
 # An object that was damaged in staging never becomes public.
+touch "$T/before"
 stage 4.0
 stamp=$(now_of timestamp 'j["version"]')
 victim=$(find "$W"/staging/demo-*/objects -type f -size +100k | head -n 1)
 printf X | dd of="$victim" bs=1 seek=1000 conv=notrunc status=none
-touch "$T/before"
 tap_refuse "a damaged object is refused" 18 "make the release again" repo publish
 tap_check "timestamp.json is as it was" is "$(now_of timestamp 'j["version"]')" "$stamp"
 rm -rf "$W"/staging/*
