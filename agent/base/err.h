@@ -14,7 +14,7 @@
 	X(E_INTERNAL, 1, "a fault in Pawl itself or in one of its processes",                      \
 		"report it with the output of `pawl doctor`")                                      \
 	X(E_USAGE, 2, "the command line is wrong", "see `pawl help`")                              \
-	X(E_CONFIG, 10, "the configuration is wrong", "correct the line that is named")            \
+	X(E_CONFIG, 10, "the configuration is wrong", "make or correct what is named")             \
 	X(E_TRUST, 11, "the trusted root is missing or unusable",                                  \
 		"put the root.json made by `pawl-repo init` into the image")                       \
 	X(E_SIG, 12, "too few valid signatures",                                                   \
@@ -48,7 +48,7 @@
 		"check CA file, host name, clock")                                                 \
 	X(E_TIMEOUT, 32, "the transfer was too slow or stalled",                                   \
 		"nothing; it resumes at the next poll")                                            \
-	X(E_NOTFOUND, 33, "the server does not have the file", "publish again; check the URL")     \
+	X(E_NOTFOUND, 33, "the server does not have the file", "check path or URL; publish again") \
 	X(E_SLOT, 40, "the target slot cannot be used", "see the message: device, size or mount")  \
 	X(E_SPACE, 41, "not enough space", "free space on the named file system")                  \
 	X(E_IO, 42, "reading or writing failed", "check the named device")                         \

@@ -170,6 +170,20 @@ repo publish
 tap_check "an image with another release's backstop goes on trial" to_trial
 tap_refuse "and is refused there" 50 "release 77" p health
 
+# --- An image that does not say which release it is ------------------------------------------
+hostile_case
+repo allot --out "$T/backstop.json" >/dev/null
+rm -rf "$T/tree"
+tree_make "$T/tree" "$W/root.json" "" 0
+image_make "$T/tree" "$T/plain.ext4" ext4 1
+repo release --release 3 --version 3 --epoch 2 --compatible demo-board --class functional \
+	--encoding none --image "rootfs=$T/plain.ext4" 2>>"$T/release.log"
+repo publish
+tap_check "an image without a backstop goes on trial" to_trial
+tap_check "no floor rises on trial" holds '.release_floor == 1 and .epoch_floor == 0'
+tap_check "the commit alone raises the floors" \
+	eval 'p health && holds ".release_floor == 3 and .epoch_floor == 2"'
+
 # --- Holds ------------------------------------------------------------------------------------
 hostile_case
 tap_check "poll installs" p poll
