@@ -68,6 +68,7 @@ OFF-$(if $(CONFIG_BOOT_UBOOT),n,y) += partitions/boot/uboot.c $(patsubst $(S)/%,
 OFF-$(if $(CONFIG_BOOT_SCRIPT),n,y) += partitions/boot/script.c
 OFF-$(if $(CONFIG_BOOT_SIM),n,y) += partitions/boot/sim.c
 OFF-$(if $(CONFIG_HTTP),n,y) += $(patsubst $(S)/%,%,$(wildcard $(S)/agent/poll/http*.c)) agent/poll/repository.c
+OFF-$(if $(CONFIG_PUBLISHER_PATCH),n,y) += $(patsubst $(S)/%,%,$(wildcard $(S)/publisher/patch*.c))
 
 USES_base :=
 USES_trust := base
@@ -85,11 +86,11 @@ PKGS_trust := libcrypto jansson
 PKGS_plan := jansson
 PKGS_poll := libarchive $(if $(CONFIG_HTTP),libcurl libssl)
 PKGS_journal := jansson
-PKGS_slot := zlib $(if $(CONFIG_ZSTD),libzstd)
+PKGS_slot := zlib libxxhash $(if $(CONFIG_ZSTD),libzstd)
 PKGS_boot := $(if $(CONFIG_BOOT_UBOOT),libubootenv)
 PKGS_hooks := jansson
 PKGS_agent := inih
-PKGS_publisher := libarchive zlib inih $(if $(CONFIG_ZSTD),libzstd)
+PKGS_publisher := libarchive zlib inih $(if $(CONFIG_ZSTD),libzstd) $(if $(CONFIG_PUBLISHER_PATCH),libdivsufsort)
 
 # cmd_*.c and main.c are the program, not the library that tests link.
 sources = $(filter-out $(OFF-y),$(patsubst $(S)/%,%,$(sort $(wildcard $(S)/$(DIR_$(1))/*.c))))

@@ -12,6 +12,7 @@
 #define PLAN_NAME_SIZE    33 /* product, channel, image name, with the NUL */
 #define PLAN_VERSION_SIZE 65
 #define PLAN_LIST_MAX     64 /* entries of advisories, cves, compatible, channels, requires */
+#define PLAN_PATCHES_MAX  8 /* of one image */
 
 enum plan_class { PLAN_SECURITY, PLAN_FUNCTIONAL, PLAN_MIXED };
 enum plan_encoding { PLAN_NONE, PLAN_ZLIB, PLAN_ZSTD };
@@ -21,6 +22,13 @@ enum plan_format { PLAN_RAW, PLAN_EXT4, PLAN_SQUASHFS, PLAN_EROFS };
 struct plan_object {
 	uint8_t sha256[HASH_SIZE];
 	uint64_t length;
+};
+
+/* A patch from one old image, which is named by the hash of its leaves object. */
+struct plan_patch {
+	uint8_t from[HASH_SIZE];
+	struct plan_object patch;
+	struct plan_object table;
 };
 
 /* One image of a slot and the objects that carry it (design 4.2, 5). */
@@ -33,6 +41,14 @@ struct plan_image {
 	struct plan_object full;
 	enum plan_encoding encoding;
 	struct plan_object pieces;
+	/* Only where has_delta: index, and data with its table of frames. */
+	bool has_delta;
+	struct plan_object index;
+	struct plan_object data;
+	enum plan_encoding data_encoding;
+	struct plan_object frames;
+	struct plan_patch patches[PLAN_PATCHES_MAX];
+	size_t patch_count;
 };
 
 /* A release that policy has let through, or (from plan_describe) that is only shown. */

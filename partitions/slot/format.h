@@ -31,6 +31,8 @@
 
 #define SLOT_STORED_MAX (SLOT_PIECE_SIZE + SLOT_STORED_SLACK)
 
+enum slot_encoding { SLOT_NONE, SLOT_ZLIB, SLOT_ZSTD };
+
 /* A size that a block image may have: a multiple of 4096, at most 64 GiB, not 0. */
 bool slot_image_size_ok(uint64_t image_size);
 

@@ -16,10 +16,13 @@
 #include "agent/base/hash.h"
 #include "agent/base/reader.h"
 #include "partitions/slot/format.h"
+#include "partitions/slot/index.h"
+#include "partitions/slot/match.h"
+#include "partitions/slot/patch.h"
+#include "partitions/slot/seed.h"
+#include "partitions/slot/survey.h"
 
 #define SLOT_PARTS_MAX 8
-
-enum slot_encoding { SLOT_NONE, SLOT_ZLIB, SLOT_ZSTD };
 
 /* Where one image of the target slot goes, from the configuration. */
 struct slot_part {
@@ -27,9 +30,31 @@ struct slot_part {
 	char path[512]; /* block device or regular file */
 };
 
+/* How the bytes of an image come. */
+enum slot_way { SLOT_WAY_FULL, SLOT_WAY_DELTA, SLOT_WAY_PATCH };
+
+/* SLOT_WAY_DELTA: old content where the match says so, the rest out of `data`. */
+struct slot_delta {
+	const struct slot_index *index;
+	const struct slot_frames *frames;
+	enum slot_encoding encoding;
+	const struct slot_match *match;
+	struct slot_seed *const *seeds; /* those of the match */
+	size_t seed_count;
+	/* Bytes of `data`, one reader for each generation (they may share a ctx); not trusted. */
+	struct reader data[SLOT_GENERATIONS];
+};
+
+/* SLOT_WAY_PATCH: one old image, which the caller has found intact, and a patch. */
+struct slot_patching {
+	const struct slot_patch_table *table;
+	const char *old_path; /* opened read-only */
+	struct reader patch; /* not trusted */
+};
+
 /*
- * One image, as plain values; everything is borrowed: the reader, name and
- * pieces until slot_write returns, `leaves` until slot_finish does. `leaves`
+ * One image, as plain values; everything is borrowed: the readers, name and
+ * tables until slot_write returns, `leaves` until slot_finish does. `leaves`
  * is verified by the caller.
  */
 struct slot_image {
@@ -37,9 +62,15 @@ struct slot_image {
 	uint64_t size;
 	enum hash_alg leaf_alg;
 	const uint8_t *leaves; /* slot_leaf_count(size) digests */
+	/* What the target holds; nobody changed it since but slot_spoil. NULL: slot_write looks. */
+	const struct slot_survey *survey;
+	enum slot_way way;
+	/* SLOT_WAY_FULL: */
 	enum slot_encoding encoding;
 	const struct slot_pieces *pieces;
 	struct reader full; /* bytes of the `full` object; not trusted */
+	struct slot_delta delta;
+	struct slot_patching patching;
 };
 
 /*
@@ -57,8 +88,12 @@ struct slot_progress {
 struct slot_stats {
 	uint64_t leaves_kept; /* already right in the target, not written */
 	uint64_t leaves_written;
-	uint64_t bytes_fetched; /* stored bytes read from `full` */
+	uint64_t bytes_fetched; /* stored bytes read from `full`, `data` or the patch */
 	uint64_t bytes_written;
+	/* Of what was written, delta and patch only: */
+	uint64_t from_target; /* bytes that were in the target already */
+	uint64_t from_seed; /* bytes of old images */
+	uint64_t leaves_again; /* leaves that were wrong at first and right when asked again */
 };
 
 struct slot_target; /* an opened target slot; opaque */
@@ -84,7 +119,7 @@ int slot_spoil(struct slot_target *t, struct err *e);
 /*
  * Fills part `index` with the image, all leaves but the first, which is kept in
  * memory (verified). Leaves that are right already are not written again, and
- * what is not needed is not read from `full`. Nothing is decompressed before its
+ * what is not needed is not read from the source. Nothing is decompressed before its
  * stored piece's hash matched; nothing is written before its leaf's hash
  * matched. E_HASH names image, leaf and source after a second wrong try;
  * E_SIZE or E_META for a piece that is no stream of the right length; E_IO,

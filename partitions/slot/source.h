@@ -14,17 +14,6 @@
 #include "partitions/slot/queue.h"
 #include "partitions/slot/slot.h"
 
-/* A set of leaves: one bit each. */
-struct leaf_set {
-	uint8_t *bits;
-	uint64_t count;
-};
-
-static inline bool leaf_set_has(const struct leaf_set *s, uint64_t leaf)
-{
-	return (s->bits[leaf / 8] >> (leaf % 8) & 1) != 0;
-}
-
 struct source {
 	const struct slot_image *image; /* borrowed */
 	const struct leaf_set *want; /* borrowed: only these leaves are fetched or looked at */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two tables of the delta format, index and frames (docs/formats.md): one
+ * header for reader and writer. Both are hints for what to fetch: whatever they
+ * say, a leaf is written only if its hash is right. Only the SHA-256 of a frame
+ * is trust, because it guards the decompressor.
+ *
+ * index: "PWLI", u16 version = 1, u16 flags (bit 0: content-defined), u64 image
+ *   size, u32 count; content-defined only: count × u16 length − 1; a bit per
+ *   entry (least significant first), set = all zero; a nibble of generation per
+ *   non-zero entry (low nibble first); u64 XXH3-64 (seed 0) per non-zero entry.
+ *   Unused bits are 0. Without bit 0 every entry is a block of 4096 bytes.
+ * frames: "PWLF", u16 version = 1, u16 flags = 0, u64 image size, u32 count,
+ *   then count × { u8 generation, u32 stored length, u32 raw length, u8[32]
+ *   SHA-256 of the stored bytes }, ascending by generation; offsets in `data` by
+ *   addition.
+ * data: the non-zero entries of the image, all of them, by generation and then
+ *   by place; cut into frames of at most 256 KiB that hold whole entries of one
+ *   generation; each frame compressed by itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+#include "agent/base/hash.h"
+#include "agent/base/reader.h"
+#include "partitions/slot/format.h"
+
+#define SLOT_GENERATIONS       16u /* 15 = older than can be counted */
+#define SLOT_INDEX_ENTRIES_MAX (1u << 22)
+#define SLOT_INDEX_HEADER      20u
+#define SLOT_CHUNK_MAX         65536u /* bytes of a content-defined entry */
+#define SLOT_FRAME_SIZE        (256u * 1024) /* raw bytes at most */
+#define SLOT_FRAME_STORED_MAX  (SLOT_FRAME_SIZE + 4096u)
+#define SLOT_FRAMES_HEADER     20u
+#define SLOT_FRAMES_ENTRY      41u
+
+/* Views into the bytes of an index, which outlive it. Filled by slot_index_parse only. */
+struct slot_index {
+	uint64_t image_size;
+	uint32_t count; /* entries */
+	uint32_t stored; /* entries that are not zero */
+	bool content_defined;
+	const uint8_t *lengths; /* NULL for blocks */
+	const uint8_t *zero;
+	const uint8_t *generations;
+	const uint8_t *hashes;
+	uint64_t stream[SLOT_GENERATIONS]; /* bytes of each generation's stream in `data` */
+};
+
+/*
+ * Reads an index of an image of `image_size` bytes; `data` is borrowed for as
+ * long as the result is used. E_META for a wrong magic, version, flags, size,
+ * count (more than 2^22), length, lengths that do not add up to the image's
+ * size, or bits set where there are no entries.
+ */
+int slot_index_parse(const uint8_t *data, size_t len, uint64_t image_size, struct slot_index *out,
+	struct err *e);
+
+/* One entry on a walk through the image. */
+struct slot_entry {
+	uint32_t number; /* among all entries */
+	uint32_t stored_number; /* among the non-zero ones */
+	uint64_t offset; /* in the image */
+	uint32_t length;
+	bool zero;
+	uint8_t generation; /* of a non-zero one */
+	uint64_t hash;
+	uint64_t at; /* in its generation's stream */
+};
+
+/* A walk from the first entry to the last; zero-initialised = at the start. */
+struct slot_walk {
+	uint32_t number;
+	uint32_t stored_number;
+	uint64_t offset;
+	uint64_t at[SLOT_GENERATIONS];
+};
+
+/* The next entry, false behind the last. */
+bool slot_index_next(const struct slot_index *index, struct slot_walk *w, struct slot_entry *out);
+
+/* The match hash: XXH3-64, seed 0. Source: libxxhash. */
+uint64_t slot_match_hash(const void *data, size_t len);
+
+/* Is it all zero? */
+bool slot_is_zero(const void *data, size_t len);
+
+/* What a publisher knows of one entry. */
+struct slot_index_item {
+	uint32_t length;
+	bool zero;
+	uint8_t generation;
+	uint64_t hash;
+};
+
+/* Appends an index's bytes to `out`. E_SIZE for too many entries. */
+int slot_index_write(uint64_t image_size, bool content_defined, const struct slot_index_item *items,
+	uint32_t count, struct buf *out, struct err *e);
+
+/* A verified and parsed table of frames. */
+struct slot_frames {
+	uint64_t image_size;
+	uint32_t count;
+	uint32_t *stored; /* stored length */
+	uint32_t *raw; /* length when decompressed */
+	uint64_t *offset; /* in `data`, by addition */
+	uint64_t *at; /* first byte in its generation's stream */
+	uint8_t (*sha256)[HASH_SIZE]; /* of the stored bytes */
+	uint32_t first[SLOT_GENERATIONS + 1]; /* frames of g: first[g] … first[g + 1] − 1 */
+	uint64_t stored_total;
+};
+
+/*
+ * Reads a table of frames whose `data` is `data_length` bytes. E_META for a wrong
+ * magic, version, flags, size, count, length, order, a raw length of 0 or above
+ * 256 KiB, a stored length of 0 or above 260 KiB, or a sum that differs. The
+ * result is the caller's (slot_frames_free).
+ */
+int slot_frames_parse(const uint8_t *data, size_t len, uint64_t image_size, uint64_t data_length,
+	struct slot_frames *out, struct err *e);
+void slot_frames_free(struct slot_frames *f);
+
+/* Do the two tables belong together: are all streams as long as their frames? E_META. */
+int slot_frames_check(const struct slot_frames *f, const struct slot_index *index, struct err *e);
+
+/* The frame of generation `g` that holds byte `at` of its stream; f->count where none does. */
+uint32_t slot_frames_find(const struct slot_frames *f, uint8_t g, uint64_t at);
+
+/* Appends the table's bytes to `out`; `generation` by `first`; offset, at and stored_total are not used. */
+int slot_frames_write(const struct slot_frames *f, struct buf *out, struct err *e);
+
+/*
+ * Ranges of `data` that hold the frames whose bit is set in `need` (bit i of
+ * byte i / 8), of one generation or (generation = SLOT_GENERATIONS) of all;
+ * ascending, neighbours joined. *out is the caller's (free); *bytes may be NULL.
+ */
+int slot_frames_ranges(const struct slot_frames *f, const uint8_t *need, unsigned generation,
+	struct byte_range **out, size_t *count, uint64_t *bytes, struct err *e);

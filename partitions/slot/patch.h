@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Patches from one old image to one new image (docs/formats.md): the table, which
+ * reader and writer share, and the application, leaf by leaf, in bounded memory.
+ *
+ * table: "PWLD", u16 version = 1, u16 flags = 0, u64 new image size, u32 count,
+ *   u64 old image size, then count × { u32 output length, u32 stored length, u32
+ *   raw length, u8[32] SHA-256 of the stored bytes }. The output ranges follow
+ *   each other and cover the image; offsets in the patch by addition.
+ * patch: frames; each is one zstd frame whose raw bytes are u32 length of the
+ *   operations, u32 length of the differences, then operations, differences,
+ *   literals. An operation is a varint (LEB128) of length << 3 | kind:
+ *   0 copy (bytes of the old image as they are), 1 add (old bytes plus
+ *   differences, modulo 256), 2 insert (literals), 3 zero, 4 seek forward, 5 seek
+ *   back (by so many bytes of the old image). Every frame starts at old byte 0;
+ *   copy and add move the old place on, insert and zero do not.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+#include "agent/base/hash.h"
+#include "agent/base/reader.h"
+#include "partitions/slot/format.h"
+#include "partitions/slot/survey.h"
+
+#define SLOT_PATCH_HEADER     28u
+#define SLOT_PATCH_ENTRY      44u
+#define SLOT_PATCH_RAW_MAX    (1024u * 1024) /* of one frame */
+#define SLOT_PATCH_STORED_MAX (SLOT_PATCH_RAW_MAX + 8192u)
+#define SLOT_PATCH_IMAGE_MAX  (UINT64_C(1) << 30)
+
+enum slot_patch_kind {
+	SLOT_PATCH_COPY,
+	SLOT_PATCH_ADD,
+	SLOT_PATCH_INSERT,
+	SLOT_PATCH_ZERO,
+	SLOT_PATCH_FORWARD,
+	SLOT_PATCH_BACK,
+};
+
+/* A verified and parsed table of a patch. */
+struct slot_patch_table {
+	uint64_t image_size;
+	uint64_t old_size;
+	uint32_t count;
+	uint32_t *output; /* bytes of the new image that the frame gives */
+	uint32_t *stored;
+	uint32_t *raw;
+	uint64_t *offset; /* in the patch, by addition */
+	uint64_t *at; /* in the new image, by addition */
+	uint8_t (*sha256)[HASH_SIZE]; /* of the stored bytes */
+	uint64_t stored_total;
+};
+
+/* E_META for anything that does not add up. The result is the caller's (slot_patch_table_free). */
+int slot_patch_table_parse(const uint8_t *data, size_t len, uint64_t image_size,
+	uint64_t patch_length, struct slot_patch_table *out, struct err *e);
+void slot_patch_table_free(struct slot_patch_table *t);
+int slot_patch_table_write(const struct slot_patch_table *t, struct buf *out, struct err *e);
+
+/*
+ * Ranges of the patch that the wanted leaves need, ascending, neighbours joined;
+ * the caller's (free). *bytes is their sum.
+ */
+int slot_patch_ranges(const struct slot_patch_table *t, const struct leaf_set *wanted,
+	struct byte_range **out, size_t *count, uint64_t *bytes, struct err *e);
