@@ -5,6 +5,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/must.h"
+#include "agent/plan/manifest_delta.h"
 #include "agent/plan/manifest_field.h"
 
 /* The same numbers as in partitions/slot/format.h, which plan may not include. */
@@ -55,7 +56,7 @@ static const char *leaf_word(int i)
 	return hash_alg_name((enum hash_alg)i);
 }
 
-static int read_object(const json_t *obj, const char *key, struct plan_object *out, struct err *e)
+int manifest_read_object(const json_t *obj, const char *key, struct plan_object *out, struct err *e)
 {
 	json_t *o;
 
@@ -100,21 +101,29 @@ static int check_lengths(const struct plan_image *i, struct err *e)
 	return 0;
 }
 
+int manifest_read_encoding(const json_t *obj, enum plan_encoding *out, struct err *e)
+{
+	int encoding = 0;
+
+	if (read_word(obj, "encoding", encoding_word, PLAN_ZSTD + 1, &encoding, e) < 0)
+		return -1;
+	*out = (enum plan_encoding)encoding;
+	return 0;
+}
+
 static int read_words(const json_t *obj, struct plan_image *out, struct err *e)
 {
 	json_t *full;
 	int format = 0;
 	int leaf = 0;
-	int encoding = 0;
 
 	if (json_want_object(obj, "full", "image", &full, e) < 0 ||
 		read_word(obj, "format", format_word, PLAN_EROFS + 1, &format, e) < 0 ||
 		read_word(obj, "leaf_hash", leaf_word, HASH_ALG_COUNT, &leaf, e) < 0 ||
-		read_word(full, "encoding", encoding_word, PLAN_ZSTD + 1, &encoding, e) < 0)
+		manifest_read_encoding(full, &out->encoding, e) < 0)
 		return -1;
 	out->format = (enum plan_format)format;
 	out->leaf_alg = (enum hash_alg)leaf;
-	out->encoding = (enum plan_encoding)encoding;
 	return 0;
 }
 
@@ -123,12 +132,12 @@ static int read_rest(const json_t *obj, struct plan_image *out, struct err *e)
 	json_t *full;
 
 	if (read_words(obj, out, e) < 0 || read_size(obj, out, e) < 0 ||
-		read_object(obj, "leaves", &out->leaves, e) < 0 ||
-		read_object(obj, "full", &out->full, e) < 0 ||
+		manifest_read_object(obj, "leaves", &out->leaves, e) < 0 ||
+		manifest_read_object(obj, "full", &out->full, e) < 0 ||
 		json_want_object(obj, "full", "image", &full, e) < 0 ||
-		read_object(full, "pieces", &out->pieces, e) < 0)
+		manifest_read_object(full, "pieces", &out->pieces, e) < 0)
 		return -1;
-	return check_lengths(out, e);
+	return check_lengths(out, e) < 0 ? -1 : manifest_parse_delta(obj, out, e);
 }
 
 int manifest_parse_image(const json_t *obj, struct plan_image *out, struct err *e)

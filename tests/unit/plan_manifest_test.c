@@ -38,11 +38,31 @@ static const char good[] =
 	"  \"full\": {\"sha256\": \"" HASH2 "\", \"length\": 1000, \"encoding\": \"zstd\","
 	"   \"pieces\": {\"sha256\": \"" HASH3 "\", \"length\": 92}}}]}";
 
+/* What saves bytes, all of it at the smallest lengths: 1 frame each. */
+static const char delta[] =
+	"{\"index\": {\"sha256\": \"" HASH1 "\", \"length\": 1000},"
+	" \"data\": {\"sha256\": \"" HASH2 "\", \"length\": 2000, \"encoding\": \"zlib\","
+	"  \"frames\": {\"sha256\": \"" HASH3 "\", \"length\": 61}},"
+	" \"patches\": [{\"from\": \"" HASH3 "\", \"sha256\": \"" HASH2 "\", \"length\": 3000,"
+	"  \"table\": {\"sha256\": \"" HASH1 "\", \"length\": 72}}]}";
+
 static json_t *manifest_json(void)
 {
 	json_t *j = json_loads(good, 0, NULL);
 
 	assert_non_null(j);
+	return j;
+}
+
+/* The same with `delta` in its image. */
+static json_t *delta_json(void)
+{
+	json_t *j = manifest_json();
+	json_t *more = json_loads(delta, 0, NULL);
+
+	assert_non_null(more);
+	json_object_update(json_array_get(json_object_get(j, "images"), 0), more);
+	json_decref(more);
 	return j;
 }
 
@@ -72,10 +92,9 @@ static json_t *member(json_t *j, const char *path)
 	return j;
 }
 
-/* The good manifest with `key` of the object at `path` replaced by JSON text (NULL: removed). */
-static void expect(const char *path, const char *key, const char *value, int want)
+/* `j` with `key` of the object at `path` replaced by JSON text (NULL: removed). Frees `j`. */
+static void expect_of(json_t *j, const char *path, const char *key, const char *value, int want)
 {
-	json_t *j = manifest_json();
 	struct manifest *m = NULL;
 	struct err e = {0};
 
@@ -90,6 +109,25 @@ static void expect(const char *path, const char *key, const char *value, int wan
 	assert_true((rc == 0) == (m != NULL));
 	manifest_free(m);
 	json_decref(j);
+}
+
+static void expect(const char *path, const char *key, const char *value, int want)
+{
+	expect_of(manifest_json(), path, key, value, want);
+}
+
+static void expect_delta(const char *path, const char *key, const char *value, int want)
+{
+	expect_of(delta_json(), path, key, value, want);
+}
+
+/* As above for a number. */
+static void expect_length(const char *path, uint64_t length, int want)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)length);
+	expect_delta(path, "length", text, want);
 }
 
 static void reads_every_field(void **state)
@@ -420,6 +458,166 @@ static void refuses_more_than_a_mebibyte(void **state)
 	free(big);
 }
 
+static void reads_index_data_and_patches(void **state)
+{
+	json_t *j = delta_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	if (parse(j, &m, &e) < 0)
+		fail_msg("%s", e.text);
+	const struct plan_image *i = &m->plan.images[0];
+	assert_true(i->has_delta);
+	assert_int_equal(i->encoding, PLAN_ZSTD);
+	assert_int_equal(i->index.length, 1000);
+	assert_int_equal(i->index.sha256[0], 0x1a);
+	assert_int_equal(i->data.length, 2000);
+	assert_int_equal(i->data.sha256[0], 0x2b);
+	assert_int_equal(i->data_encoding, PLAN_ZLIB);
+	assert_int_equal(i->frames.length, 61);
+	assert_int_equal(i->frames.sha256[0], 0x3c);
+	assert_int_equal(i->patch_count, 1);
+	assert_int_equal(i->patches[0].from[0], 0x3c);
+	assert_int_equal(i->patches[0].patch.length, 3000);
+	assert_int_equal(i->patches[0].patch.sha256[0], 0x2b);
+	assert_int_equal(i->patches[0].table.length, 72);
+	assert_int_equal(i->patches[0].table.sha256[0], 0x1a);
+	manifest_free(m);
+	json_decref(j);
+}
+
+static void index_and_data_come_together_or_not_at_all(void **state)
+{
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	expect_delta("images.0", "index", NULL, E_META);
+	expect_delta("images.0", "data", NULL, E_META);
+	expect_delta("images.0", "patches", NULL, E_OK);
+	expect_delta("images.0", "patches", "[]", E_OK);
+	json_t *j = delta_json();
+	json_object_del(member(j, "images.0"), "index");
+	json_object_del(member(j, "images.0"), "data");
+	assert_int_equal(parse(j, &m, &e), 0);
+	assert_false(m->plan.images[0].has_delta);
+	assert_int_equal(m->plan.images[0].patch_count, 1);
+	manifest_free(m);
+	json_decref(j);
+}
+
+static void fields_of_the_delta_are_as_strict_as_others(void **state)
+{
+	static const char *const needed[][2] = {{"images.0", "index"}, {"images.0", "data"},
+		{"images.0.index", "sha256"}, {"images.0.index", "length"},
+		{"images.0.data", "sha256"}, {"images.0.data", "length"},
+		{"images.0.data", "encoding"}, {"images.0.data", "frames"},
+		{"images.0.data.frames", "sha256"}, {"images.0.data.frames", "length"},
+		{"images.0.patches.0", "from"}, {"images.0.patches.0", "sha256"},
+		{"images.0.patches.0", "length"}, {"images.0.patches.0", "table"},
+		{"images.0.patches.0.table", "sha256"}, {"images.0.patches.0.table", "length"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		expect_delta(needed[i][0], needed[i][1], NULL, E_META);
+		expect_delta(needed[i][0], needed[i][1], "true", E_META);
+		expect_delta(needed[i][0], needed[i][1], "null", E_META);
+	}
+	expect_delta("images.0", "patches", "{}", E_META);
+	expect_delta("images.0", "patches", "[7]", E_META);
+	expect_delta("images.0.data", "encoding", "\"xz\"", E_COMPAT);
+	expect_length("images.0.index", 0, E_META);
+	expect_length("images.0.data", 0, E_META);
+	expect_length("images.0.patches.0", 0, E_META);
+}
+
+static void lengths_of_the_delta_are_what_the_size_permits(void **state)
+{
+	(void)state;
+	/* 4101 entries: at most one for each KiB, and one more. */
+	expect_length("images.0.index", 20 + 4101 * 10 + 513 + 2051, E_OK);
+	expect_length("images.0.index", 20 + 4101 * 10 + 513 + 2051 + 1, E_META);
+	/* 48 frames: one for each 128 KiB, and one for each generation. */
+	expect_length("images.0.data.frames", 20 + 48 * 41, E_OK);
+	expect_length("images.0.data.frames", 20 + 49 * 41, E_META);
+	expect_length("images.0.data.frames", 20 + 41 + 1, E_META);
+	expect_length("images.0.data.frames", 20, E_META);
+	expect_length("images.0.data", 4198400 + 4096, E_OK);
+	expect_length("images.0.data", 4198400 + 4096 + 1, E_META);
+	expect_length("images.0.patches.0.table", 28 + 1025 * 44, E_OK);
+	expect_length("images.0.patches.0.table", 28 + 1026 * 44, E_META);
+	expect_length("images.0.patches.0.table", 28 + 44 + 1, E_META);
+	expect_length("images.0.patches.0.table", 28, E_META);
+	expect_length("images.0.patches.0", 2 * 4198400 + 8192, E_OK);
+	expect_length("images.0.patches.0", 2 * 4198400 + 8192 + 1, E_META);
+}
+
+/* The manifest with an image of another size, whose other lengths fit it. */
+static json_t *sized_json(uint64_t size)
+{
+	json_t *j = delta_json();
+	json_t *image = member(j, "images.0");
+	uint64_t leaves = (size + 262143) / 262144;
+	uint64_t pieces = (size + 4194303) / 4194304;
+
+	json_object_set_new(image, "size", json_integer((json_int_t)size));
+	json_object_set_new(
+		member(image, "leaves"), "length", json_integer((json_int_t)leaves * 32));
+	json_object_set_new(member(image, "full.pieces"), "length",
+		json_integer((json_int_t)(20 + 36 * pieces)));
+	return j;
+}
+
+static void an_index_has_at_most_4_million_entries(void **state)
+{
+	static const char *const lengths[] = {"44564500", "44564501"}; /* 20 + 2^22 * 10.625 */
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		json_t *j = sized_json(UINT64_C(8) << 30);
+		json_object_del(member(j, "images.0"), "patches");
+		expect_of(j, "images.0.index", "length", lengths[i], i == 0 ? E_OK : E_META);
+	}
+}
+
+static void patches_are_for_images_up_to_a_gibibyte(void **state)
+{
+	(void)state;
+	expect_of(sized_json(UINT64_C(1) << 30), "", "min_from", "0", E_OK);
+	expect_of(sized_json((UINT64_C(1) << 30) + 4096), "", "min_from", "0", E_META);
+	expect_of(sized_json((UINT64_C(1) << 30) + 4096), "images.0", "patches", "[]", E_OK);
+}
+
+static void refuses_too_many_patches_and_twins(void **state)
+{
+	json_t *j = delta_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+	json_t *list = member(j, "images.0.patches");
+
+	(void)state;
+	json_array_append_new(list, json_deep_copy(json_array_get(list, 0)));
+	assert_int_equal(parse(j, &m, &e), -1);
+	assert_int_equal(e.code, E_META);
+	assert_non_null(strstr(e.text, "same image"));
+	for (size_t i = 1; i <= PLAN_PATCHES_MAX; i++) {
+		char from[65] = HASH1;
+		from[0] = (char)('0' + i);
+		if (i > 1)
+			json_array_append_new(list, json_deep_copy(json_array_get(list, 0)));
+		json_object_set_new(json_array_get(list, i), "from", json_string(from));
+		int rc = parse(j, &m, &e);
+		assert_int_equal(rc, i < PLAN_PATCHES_MAX ? 0 : -1);
+		if (rc == 0)
+			assert_int_equal(m->plan.images[0].patch_count, i + 1);
+		manifest_free(m);
+		m = NULL;
+	}
+	assert_int_equal(e.code, E_META);
+	json_decref(j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +637,13 @@ int main(void)
 		cmocka_unit_test(refuses_no_images_too_many_and_twins),
 		cmocka_unit_test(refuses_what_is_no_manifest),
 		cmocka_unit_test(refuses_more_than_a_mebibyte),
+		cmocka_unit_test(reads_index_data_and_patches),
+		cmocka_unit_test(index_and_data_come_together_or_not_at_all),
+		cmocka_unit_test(fields_of_the_delta_are_as_strict_as_others),
+		cmocka_unit_test(lengths_of_the_delta_are_what_the_size_permits),
+		cmocka_unit_test(an_index_has_at_most_4_million_entries),
+		cmocka_unit_test(patches_are_for_images_up_to_a_gibibyte),
+		cmocka_unit_test(refuses_too_many_patches_and_twins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
