@@ -36,6 +36,10 @@ int http_ranges_set(struct http_ranges *r, const struct byte_range *ranges, size
 		else
 			runs[n++] = ranges[i];
 	}
+	/* Thousands of frames are often a few runs. */
+	struct byte_range *fitting = realloc(runs, (n ? n : 1) * sizeof(*runs));
+	if (fitting)
+		runs = fitting;
 	http_ranges_free(r);
 	r->runs = steal_ptr(runs);
 	r->count = n;

@@ -13,6 +13,7 @@
 
 #define PROGRESS_MIN (256 * 1024) /* new bytes that earn a fresh set of retries */
 #define WASTE_FACTOR 8 /* times the object's length may be thrown away, in all */
+#define IDLE_MS      3000 /* unread for so long, a server may have closed the connection */
 
 struct http_reader {
 	struct http *http;
@@ -26,6 +27,8 @@ struct http_reader {
 	uint64_t pos; /* of the next byte that it gives */
 	uint64_t end; /* behind the last byte that was asked for */
 	bool is_stream; /* the server gave everything instead of a range */
+	uint64_t used_ms; /* when the request under way gave bytes last, 0 = never */
+	bool was_idle; /* it was left unread for IDLE_MS */
 
 	char etag[HTTP_ETAG_SIZE]; /* strong, of the latest answer; "" = none */
 	bool no_if_range; /* servers behind one name disagree about ETags */
@@ -113,7 +116,7 @@ static bool note_etag(struct http_reader *r, const struct http_response *h)
 }
 
 /* What became of a request. */
-enum answer { ANSWER_GOOD, ANSWER_CHANGED, ANSWER_RETRY, ANSWER_FATAL };
+enum answer { ANSWER_GOOD, ANSWER_CHANGED, ANSWER_AGAIN, ANSWER_RETRY, ANSWER_FATAL };
 
 static bool is_passing(const struct http_reader *r, const struct err *e)
 {
@@ -186,6 +189,8 @@ static enum answer start_request(struct http_reader *r, uint64_t first, uint64_t
 
 	drop_transfer(r);
 	r->is_stream = false;
+	r->used_ms = 0;
+	r->was_idle = false;
 	r->end = http_ranges_end(&r->ranges, first, len, r->length);
 	whole = first == 0 && r->end == r->length;
 	struct http_request q = {
@@ -253,6 +258,7 @@ static int pull(struct http_reader *r, void *data, size_t len, size_t *got, stru
 		return err_set(e, E_SIZE, "%.*s: ends at byte %llu of %llu", HTTP_SHOWN(r->url),
 			(unsigned long long)r->pos, (unsigned long long)r->length);
 	r->pos += *got;
+	r->used_ms = clock_mono_ms();
 	r->fresh += *got;
 	if (r->fresh >= PROGRESS_MIN)
 		r->failures = 0;
@@ -291,7 +297,7 @@ static int read_some(struct http_reader *r, uint64_t offset, uint8_t *data, size
 	if (skip_gap(r, offset + *done, e) < 0 || pull(r, data + *done, len - *done, &got, e) < 0) {
 		/* Half an answer came: whatever broke, it is worth going on from there. */
 		drop_transfer(r);
-		*answer = ANSWER_RETRY;
+		*answer = r->was_idle ? ANSWER_AGAIN : ANSWER_RETRY;
 		return -1;
 	}
 	*done += got;
@@ -300,6 +306,18 @@ static int read_some(struct http_reader *r, uint64_t offset, uint8_t *data, size
 		return -1;
 	}
 	return 0;
+}
+
+/*
+ * One of several streams may wait for minutes until its turn comes, and servers
+ * close what nobody reads (nginx after 60 s). That is no failure of the network:
+ * such a request is made again at once, and does not count. This cannot go round
+ * for ever, because each such request gave bytes and then waited.
+ */
+static void note_idle(struct http_reader *r)
+{
+	if (r->transfer && r->used_ms && clock_mono_ms() - r->used_ms >= IDLE_MS)
+		r->was_idle = true;
 }
 
 static int reader_read(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
@@ -314,11 +332,14 @@ static int reader_read(void *ctx, uint64_t offset, void *data, size_t len, struc
 			(unsigned long long)r->length);
 	if (r->deadline_ms == 0)
 		r->deadline_ms = clock_mono_ms() + r->http->o.object_seconds * 1000;
+	note_idle(r);
 	while (done < len) {
 		if (read_some(r, offset, data, len, &done, &answer, e) == 0)
 			continue;
 		if (answer == ANSWER_FATAL)
 			return -1;
+		if (answer == ANSWER_AGAIN)
+			continue;
 		/* Bytes of two versions in one read would be blamed on the wrong one. */
 		if (answer == ANSWER_CHANGED) {
 			done = 0;

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/poll/http_transfer.h"
 
@@ -38,6 +39,14 @@ int http_check_tls_library(struct err *e)
 	return 0;
 }
 
+/* HTTP/2 where libcurl has it and the server offers it in the TLS handshake (ALPN). */
+static long http_version(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->features & CURL_VERSION_HTTP2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+}
+
 /* Options that differ from libcurl's defaults. Strings are copied by libcurl. */
 static CURLcode set_common(const struct http *h, CURL *c)
 {
@@ -46,8 +55,7 @@ static CURLcode set_common(const struct http *h, CURL *c)
 		long value;
 	} numbers[] = {
 		{CURLOPT_NOSIGNAL, 1},
-		/* One stream a connection: libcurl's HTTP/2 windows cost up to 10 MiB of memory. */
-		{CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+		{CURLOPT_HTTP_VERSION, http_version()},
 		{CURLOPT_FOLLOWLOCATION, 0}, /* http_transfer_start does, by our rules */
 		{CURLOPT_HTTP_CONTENT_DECODING, 0},
 		{CURLOPT_DISALLOW_USERNAME_IN_URL, 1},
@@ -73,16 +81,28 @@ static CURLcode set_common(const struct http *h, CURL *c)
 	return rc == CURLE_OK ? curl_easy_setopt(c, CURLOPT_SHARE, h->share) : rc;
 }
 
-static CURLcode set_tls(struct http *h, CURL *c, bool with_credentials)
+/*
+ * One file of authorities: the named one, else the system's bundle. The system's
+ * folder of authorities beside it would not only count as well; libcurl keeps one
+ * parsed copy for all connections only where no folder is set, and 16 copies of
+ * Debian's list cost 13 MiB.
+ */
+static CURLcode set_authorities(const struct http *h, CURL *c)
 {
+	const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
 	CURLcode rc = CURLE_OK;
 
-	if (h->o.ca_file) {
+	if (h->o.ca_file)
 		rc = curl_easy_setopt(c, CURLOPT_CAINFO, h->o.ca_file);
-		/* Only the named file: not the system's folder of authorities beside it. */
-		if (rc == CURLE_OK)
-			rc = curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-	}
+	else if (!bundle || access(bundle, R_OK) < 0)
+		return CURLE_OK; /* there is the folder alone */
+	return rc == CURLE_OK ? curl_easy_setopt(c, CURLOPT_CAPATH, NULL) : rc;
+}
+
+static CURLcode set_tls(struct http *h, CURL *c, bool with_credentials)
+{
+	CURLcode rc = set_authorities(h, c);
+
 	if (rc == CURLE_OK && with_credentials && h->o.client_cert) {
 		rc = curl_easy_setopt(c, CURLOPT_SSLCERT, h->o.client_cert);
 		if (rc == CURLE_OK && h->o.client_key)
@@ -115,7 +135,14 @@ int http_connections_make(struct http *h, struct err *e)
 	if (!h->multi || !h->share)
 		return err_set(e, E_NOMEM, "no memory for connections");
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L);
+	/* A stream of each generation at once, and metadata, without closing what will be used again. */
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_CONNECTIONS_MAX);
+	/*
+	 * One stream at a time on each HTTP/2 connection. A stream that waits for the
+	 * caller is held back by its socket; beside others on one socket it would be
+	 * received into memory, up to libcurl's window of 10 MiB for each stream.
+	 */
+	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 	return 0;
 }
 

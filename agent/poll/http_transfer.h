@@ -17,9 +17,11 @@
 
 #define HTTP_REDIRECTS_MAX 3
 #define HTTP_HEADERS_MAX   (32 * 1024) /* bytes of all headers of one request */
-#define HTTP_BUFFER_SIZE   (128 * 1024) /* received and not yet pulled */
+#define HTTP_BUFFER_SIZE   (32 * 1024) /* received and not yet pulled; 16 KiB come at once */
 #define HTTP_DRAIN_MAX     (16 * 1024) /* read to the end to keep a connection */
 #define HTTP_TOKEN_MAX     4096
+
+#define HTTP_CONNECTIONS_MAX 20 /* kept open: 16 generations of data, tables, metadata */
 
 /* All connections of one agent run. */
 struct http {

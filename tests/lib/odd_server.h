@@ -210,3 +210,23 @@ ODD_UNUSED static size_t odd_certs(json_t *log, const char *part)
 	}
 	return n;
 }
+
+/* Over how many connections they came. */
+ODD_UNUSED static size_t odd_connections(json_t *log, const char *part)
+{
+	json_t *seen = json_object();
+	char key[32];
+	size_t i;
+	json_t *r;
+
+	json_array_foreach (log, i, r) {
+		if (!strstr(json_string_value(json_object_get(r, "path")), part))
+			continue;
+		snprintf(key, sizeof(key), "%lld",
+			(long long)json_integer_value(json_object_get(r, "connection")));
+		json_object_set_new(seen, key, json_true());
+	}
+	size_t n = json_object_size(seen);
+	json_decref(seen);
+	return n;
+}

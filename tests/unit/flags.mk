@@ -15,3 +15,4 @@ LDFLAGS_agent_checks_test := -Wl,--wrap=stat,--wrap=stat64
 ifneq ($(CONFIG_HTTP),y)
 UNIT_SOURCES := $(filter-out $(patsubst %,tests/unit/poll_%_test.c,http reader repository response),$(UNIT_SOURCES))
 endif
+LDFLAGS_poll_reader_test := -Wl,--wrap=clock_mono_ms

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "agent/base/clock.h"
+#include "agent/poll/http_ranges.h"
 #include "agent/poll/http_transfer.h"
 #include "tests/lib/odd_server.h"
 
@@ -18,6 +19,15 @@ static char folder[64];
 static uint8_t object[SIZE];
 static uint8_t got[SIZE];
 static struct odd_server server;
+
+/* Time passes without waiting for it (--wrap). */
+static uint64_t clock_ahead;
+uint64_t __real_clock_mono_ms(void);
+uint64_t __wrap_clock_mono_ms(void);
+uint64_t __wrap_clock_mono_ms(void)
+{
+	return __real_clock_mono_ms() + clock_ahead;
+}
 
 static struct http_options options(void)
 {
@@ -424,6 +434,155 @@ static void what_was_received_is_bounded(void **state)
 	close_reader(&s);
 }
 
+static void a_stream_that_waited_its_turn_goes_on_at_once(void **state)
+{
+	struct http_options o = options();
+	struct session s;
+
+	(void)state;
+	/* A retry that counts would wait for 20 s, and there is only one of them. */
+	o.retries = 1;
+	o.retry_pause_ms = 20000;
+	o.object_seconds = 1000;
+	uint64_t before = __real_clock_mono_ms();
+	open_with(&s, &o, "~cut,100000/object?turns", SIZE);
+	for (uint64_t at = 0; at < SIZE; at += PIECE) {
+		clock_ahead += 3000;
+		if (read_at(&s, at, PIECE) < 0)
+			fail_msg("%s", s.e.text);
+	}
+	assert_same(0, SIZE);
+	close_reader(&s);
+	assert_log("?turns", 11, SIZE);
+	assert_true(__real_clock_mono_ms() - before < 15000);
+}
+
+static void a_break_without_waiting_counts_as_one(void **state)
+{
+	struct http_options o = options();
+	struct session s;
+
+	(void)state;
+	o.retries = 1;
+	o.object_seconds = 1000;
+	open_with(&s, &o, "~cut,70000/object?counted", SIZE);
+	assert_int_equal(read_at(&s, 0, PIECE), 0);
+	clock_ahead += 2500;
+	assert_fails(read_at(&s, PIECE, 3 * PIECE), &s, E_NET, "");
+	close_reader(&s);
+	assert_log("?counted", 2, 140000);
+}
+
+#define STREAMS 16
+#define RUNS    5
+
+/* As a device with little space reads data: each generation is a stream, all are open at once. */
+static void many_streams_share_what_is_there(void **state)
+{
+	struct reader stream[STREAMS] = {{0}};
+	struct byte_range runs[STREAMS][RUNS];
+	struct http *http = NULL;
+	const struct http_options o = options();
+	struct err e = {0};
+	const uint64_t part = SIZE / STREAMS;
+	const size_t len = 2000;
+
+	(void)state;
+	assert_int_equal(http_open(&o, &http, &e), 0);
+	for (size_t i = 0; i < STREAMS; i++) {
+		for (size_t k = 0; k < RUNS; k++) {
+			runs[i][k] = (struct byte_range){i * part + k * (part / RUNS), len};
+		}
+		assert_int_equal(
+			http_reader(http, odd_url(&server, "object?many"), SIZE, &stream[i], &e),
+			0);
+		assert_int_equal(stream[i].expect(stream[i].ctx, runs[i], RUNS, &e), 0);
+	}
+	memset(got, 0, sizeof(got));
+	for (size_t k = 0; k < RUNS; k++) {
+		for (size_t i = 0; i < STREAMS; i++) {
+			uint64_t at = runs[i][k].offset;
+			assert_int_equal(stream[i].read(stream[i].ctx, at, got + at, len, &e), 0);
+			assert_memory_equal(got + at, object + at, len);
+		}
+	}
+	assert_true(http->active <= STREAMS);
+	for (size_t i = 0; i < STREAMS; i++)
+		reader_close(&stream[i]);
+	http_close(http);
+	/* The runs of one stream lie closer than the join: one request each, one connection each. */
+	json_t *log = odd_log(&server, NULL);
+	assert_int_equal(odd_count(log, "?many"), STREAMS);
+	json_decref(log);
+}
+
+/* A connection that ended its answer serves the next request, also beside many others. */
+static void connections_are_used_again_beside_open_streams(void **state)
+{
+	struct reader stream[STREAMS] = {{0}};
+	struct http *http = NULL;
+	const struct http_options o = options();
+	struct byte_range runs[RUNS];
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(http_open(&o, &http, &e), 0);
+	for (size_t k = 0; k < RUNS; k++)
+		runs[k] = (struct byte_range){k * 100000, PIECE}; /* more than is buffered */
+	for (size_t i = 0; i < STREAMS; i++) {
+		assert_int_equal(
+			http_reader(http, odd_url(&server, "object?again"), SIZE, &stream[i], &e),
+			0);
+		assert_int_equal(stream[i].expect(stream[i].ctx, runs, RUNS, &e), 0);
+		assert_int_equal(stream[i].read(stream[i].ctx, 0, got, 10, &e), 0);
+	}
+	for (size_t k = 0; k < RUNS; k++) {
+		for (size_t i = 0; i < STREAMS; i++)
+			assert_int_equal(stream[i].read(stream[i].ctx, runs[k].offset + 10, got,
+						 PIECE - 10, &e),
+				0);
+	}
+	for (size_t i = 0; i < STREAMS; i++)
+		reader_close(&stream[i]);
+	http_close(http);
+	json_t *log = odd_log(&server, NULL);
+	assert_int_equal(odd_count(log, "?again"), STREAMS * RUNS);
+	assert_int_equal(odd_connections(log, "?again"), STREAMS);
+	json_decref(log);
+}
+
+/* A damaged slot: tens of thousands of frames here and there. */
+static void thousands_of_ranges_become_as_few_requests_as_can_be(void **state)
+{
+	enum { COUNT = 60000, FAR = 50 };
+	struct byte_range *ranges = calloc(COUNT, sizeof(*ranges));
+	struct http_ranges r = {0};
+	struct err e = {0};
+	uint64_t at = 7;
+
+	(void)state;
+	assert_non_null(ranges);
+	for (size_t i = 0; i < COUNT; i++) {
+		/* Each FARth gap is one byte too wide to be joined, the others just fit. */
+		at += i % FAR == 0 ? HTTP_JOIN_GAP : HTTP_JOIN_GAP - 1;
+		ranges[i] = (struct byte_range){at, 1 + i % 9000};
+		at += ranges[i].length;
+	}
+	assert_int_equal(http_ranges_set(&r, ranges, COUNT, at, &e), 0);
+	assert_int_equal(r.count, COUNT / FAR);
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct byte_range *last = &ranges[i / FAR * FAR + FAR - 1];
+		uint64_t end = last->offset + last->length;
+		assert_int_equal(http_ranges_end(&r, ranges[i].offset, 1, at), end);
+		assert_int_equal(http_ranges_end(&r, ranges[i].offset, ranges[i].length, at), end);
+	}
+	/* Before a run, and over the end of one: what is read, no more. */
+	assert_int_equal(http_ranges_end(&r, 0, 5, at), 5);
+	assert_int_equal(http_ranges_end(&r, at - 1, 1, at), at);
+	http_ranges_free(&r);
+	free(ranges);
+}
+
 static int start(void **state)
 {
 	uint32_t x = 1;
@@ -468,6 +627,11 @@ int main(void)
 		cmocka_unit_test(servers_that_disagree_about_etags_still_serve),
 		cmocka_unit_test(weak_etags_are_not_for_if_range),
 		cmocka_unit_test(what_was_received_is_bounded),
+		cmocka_unit_test(a_stream_that_waited_its_turn_goes_on_at_once),
+		cmocka_unit_test(a_break_without_waiting_counts_as_one),
+		cmocka_unit_test(many_streams_share_what_is_there),
+		cmocka_unit_test(connections_are_used_again_beside_open_streams),
+		cmocka_unit_test(thousands_of_ranges_become_as_few_requests_as_can_be),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
