@@ -25,20 +25,17 @@ static void cleanup_walk(struct walk *w)
 	read_ahead_stop(w->ahead);
 }
 
-static int tell(const struct scan *s, uint64_t leaf, const uint8_t digest[HASH_SIZE], struct err *e)
-{
-	bool right = hash_equal(digest, s->leaves + leaf * HASH_SIZE);
-
-	return s->leaf(s->ctx, leaf, right, digest, e);
-}
-
 static int hash_leaf(const struct scan *s, uint64_t leaf, const uint8_t *data, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
+	size_t len = slot_leaf_length(s->image_size, leaf);
 
-	if (hash_bytes(s->alg, data, slot_leaf_length(s->image_size, leaf), digest, e) < 0)
+	if (hash_bytes(s->alg, data, len, digest, e) < 0)
 		return -1;
-	return tell(s, leaf, digest, e);
+	bool right = hash_equal(digest, s->leaves + leaf * HASH_SIZE);
+	if (s->bytes && s->bytes(s->ctx, leaf, right, data, len, e) < 0)
+		return -1;
+	return s->leaf(s->ctx, leaf, right, digest, e);
 }
 
 /* After a read error: leaf by leaf to the end of the chunk, so that one bad sector costs one leaf. */

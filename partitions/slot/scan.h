@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "agent/base/err.h"
@@ -23,6 +24,12 @@ struct scan {
 	 */
 	unsigned read_errors;
 	void *ctx;
+	/*
+	 * Optional: called just before `leaf` with the bytes of a leaf that
+	 * could be read, valid until it returns. -1 ends the walk.
+	 */
+	int (*bytes)(void *ctx, uint64_t leaf, bool right, const uint8_t *data, size_t len,
+		struct err *e);
 	/*
 	 * Called for every leaf in order; `right` = the digest is the expected
 	 * one. -1 ends the walk. The device is busy meanwhile: it must not be
