@@ -30,7 +30,8 @@ struct slot_match_request {
 };
 
 struct slot_match {
-	struct scratch place; /* uint64_t for each non-zero entry, in order */
+	/* uint64_t for each non-zero entry, in order; SLOT_PLACE_DATA where no leaf is wanted */
+	struct scratch place;
 	uint8_t *need; /* a bit for each frame of `data` that is needed */
 	uint64_t frames_needed;
 	uint64_t data_bytes; /* of `data` that will be fetched, without joined gaps */
@@ -41,6 +42,9 @@ struct slot_match {
 	uint64_t zeros;
 };
 
-/* Entries that touch no wanted leaf need nothing. E_NOMEM, E_SPACE. slot_match_free. */
+/*
+ * Entries that touch no wanted leaf need nothing. E_META for tables that do not belong
+ * together (slot_frames_check), E_NOMEM, E_SPACE, E_IO (scratch). slot_match_free.
+ */
 int slot_match_make(const struct slot_match_request *r, struct slot_match *out, struct err *e);
 void slot_match_free(struct slot_match *m);

@@ -3,7 +3,8 @@
  * A seed: an old image whose content is used again, on the running slot or in a
  * file. It is read through once, and what was found there then is what counts,
  * not what any table says of it: a root that was mounted read-write or a rotten
- * block costs just its own blocks, and the plan stays exact.
+ * block costs just its own blocks, a place that cannot be read 64 KiB, and the plan
+ * stays exact. Of a larger one, the first 2^22 - 1 entries count.
  */
 #pragma once
 
@@ -17,10 +18,11 @@
 
 struct slot_seed_request {
 	const char *path; /* opened read-only; may be mounted */
-	uint64_t size; /* bytes of it that count; 0 = all */
+	uint64_t size; /* bytes of it that count; 0 = all, or those of `lengths` */
 	/*
 	 * The content-defined index of what should be there: gives the lengths of
-	 * its entries, each of which is checked. NULL = blocks of 4096 bytes.
+	 * its entries, each of which is checked; not needed any more once it is
+	 * open. NULL, or an index of blocks = blocks of 4096 bytes.
 	 */
 	const struct slot_index *lengths;
 	int scratch_dir;
@@ -29,8 +31,10 @@ struct slot_seed_request {
 struct slot_seed; /* opaque */
 
 /*
- * Opens and reads it through. What cannot be read is not there. E_SLOT, E_IO (it
- * cannot be opened at all), E_SPACE, E_NOMEM. slot_seed_close; NULL is fine.
+ * Opens and reads it through. What cannot be read is not there, and after more than
+ * 16 unreadable places nothing behind is. E_SLOT (it cannot be opened, or is smaller
+ * than what should count), E_SPACE, E_IO (scratch), E_NOMEM. slot_seed_close; NULL is
+ * fine.
  */
 int slot_seed_open(const struct slot_seed_request *r, struct slot_seed **out, struct err *e);
 void slot_seed_close(struct slot_seed *s);
@@ -42,12 +46,12 @@ void slot_seed_close(struct slot_seed *s);
 bool slot_seed_find(
 	const struct slot_seed *s, uint64_t hash, uint32_t length, uint64_t near, uint64_t *offset);
 
-/* The tables for slot_seed_find are not needed any more. */
+/* The tables are not needed any more: slot_seed_find finds nothing from here on. */
 void slot_seed_settle(struct slot_seed *s);
 
 /*
  * Reads any bytes of it, not verified; few large reads where calls follow each
- * other. E_IO.
+ * other. E_IO, also for bytes behind those that count. One caller at a time.
  */
 int slot_seed_read(struct slot_seed *s, uint64_t offset, void *data, size_t len, struct err *e);
 

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matching: where each part of a new image comes from. */
+#include "partitions/slot/match.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SETTLE_EVERY 65536u /* bytes of places */
+
+/* One walk through the index. */
+struct matching {
+	const struct slot_match_request *r;
+	const uint64_t *blocks; /* of the target */
+	size_t block_count;
+	/*
+	 * How far behind its place in the new image a seed's content was found
+	 * last: what follows mostly lies there, too, and is read in one run.
+	 */
+	uint64_t shift[SLOT_SEEDS_MAX];
+	struct slot_match *out;
+};
+
+/* Bytes of an entry that lie in wanted leaves. */
+static uint64_t wanted_bytes(const struct matching *m, const struct slot_entry *entry)
+{
+	uint64_t at = entry->offset;
+	uint64_t end = entry->offset + entry->length;
+	uint64_t sum = 0;
+
+	while (at < end) {
+		uint64_t leaf = at / SLOT_LEAF_SIZE;
+		uint64_t leaf_end = (leaf + 1) * SLOT_LEAF_SIZE;
+		uint64_t to = end < leaf_end ? end : leaf_end;
+		if (leaf_set_has(&m->r->survey->wanted, leaf))
+			sum += to - at;
+		at = to;
+	}
+	return sum;
+}
+
+/* Its place in the target holds it already. Block 0 never does: the head will be zeroed. */
+static bool is_in_target(const struct matching *m, const struct slot_entry *entry)
+{
+	return !m->r->index->content_defined && entry->number > 0 &&
+	       entry->number < m->block_count && m->blocks[entry->number] == entry->hash &&
+	       entry->hash != 0;
+}
+
+static bool find_seed(
+	struct matching *m, const struct slot_entry *entry, size_t *seed, uint64_t *offset)
+{
+	for (size_t i = 0; i < m->r->seed_count; i++) {
+		if (!slot_seed_find(m->r->seeds[i], entry->hash, entry->length,
+			    entry->offset + m->shift[i], offset))
+			continue;
+		m->shift[i] = *offset - entry->offset; /* wraps around, and back when it is added */
+		*seed = i;
+		return true;
+	}
+	return false;
+}
+
+static void need_frame(struct matching *m, const struct slot_entry *entry)
+{
+	const struct slot_frames *f = m->r->frames;
+	struct slot_match *out = m->out;
+	uint32_t i = slot_frames_find(f, entry->generation, entry->at);
+
+	assert(i < f->count); /* slot_frames_check has seen to it */
+	if (out->need[i / 8] >> (i % 8) & 1)
+		return;
+	out->need[i / 8] |= (uint8_t)(1u << i % 8);
+	out->frames_needed++;
+	out->data_bytes += f->stored[i];
+}
+
+/* Where a non-zero entry comes from; counts its bytes. */
+static uint64_t place_of(struct matching *m, const struct slot_entry *entry, uint64_t bytes)
+{
+	uint64_t offset = 0;
+	size_t seed = 0;
+
+	if (bytes == 0)
+		return SLOT_PLACE_DATA;
+	if (is_in_target(m, entry)) {
+		m->out->from_target += bytes;
+		return SLOT_PLACE_TARGET;
+	}
+	if (find_seed(m, entry, &seed, &offset)) {
+		m->out->from_seed[seed] += bytes;
+		return (uint64_t)seed << SLOT_PLACE_SEED_SHIFT | offset;
+	}
+	m->out->from_data += bytes;
+	need_frame(m, entry);
+	return SLOT_PLACE_DATA;
+}
+
+static void walk(struct matching *m)
+{
+	uint64_t *place = m->out->place.data;
+	struct slot_walk w = {0};
+	struct slot_entry entry;
+
+	while (slot_index_next(m->r->index, &w, &entry)) {
+		uint64_t bytes = wanted_bytes(m, &entry);
+		if (entry.zero) {
+			m->out->zeros += bytes;
+			continue;
+		}
+		place[entry.stored_number] = place_of(m, &entry, bytes);
+		size_t end = (size_t)w.stored_number * sizeof(*place);
+		if (end % SETTLE_EVERY == 0)
+			scratch_settle(&m->out->place, end - SETTLE_EVERY, SETTLE_EVERY);
+	}
+	scratch_settle(&m->out->place, 0, m->out->place.size);
+}
+
+int slot_match_make(const struct slot_match_request *r, struct slot_match *out, struct err *e)
+{
+	__attribute__((cleanup(slot_match_free))) struct slot_match match = {0};
+	struct matching m = {.r = r,
+		.blocks = r->survey->blocks.data,
+		.block_count = r->survey->blocks.size / sizeof(uint64_t),
+		.out = &match};
+
+	assert(r->seed_count <= SLOT_SEEDS_MAX && r->survey->image_size == r->index->image_size);
+	if (slot_frames_check(r->frames, r->index, e) < 0 ||
+		scratch_get(r->scratch_dir, (size_t)r->index->stored * sizeof(uint64_t),
+			&match.place, e) < 0)
+		return -1;
+	match.need = calloc(r->frames->count / 8 + 1, 1);
+	if (!match.need)
+		return err_set(e, E_NOMEM, "no memory for a set of %u frames", r->frames->count);
+	walk(&m);
+	*out = match;
+	match = (struct slot_match){0};
+	return 0;
+}
+
+void slot_match_free(struct slot_match *m)
+{
+	scratch_free(&m->place);
+	free(m->need);
+	*m = (struct slot_match){0};
+}
