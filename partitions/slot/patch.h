@@ -32,7 +32,12 @@
 #define SLOT_PATCH_ENTRY      44u
 #define SLOT_PATCH_RAW_MAX    (1024u * 1024) /* of one frame */
 #define SLOT_PATCH_STORED_MAX (SLOT_PATCH_RAW_MAX + 8192u)
-#define SLOT_PATCH_IMAGE_MAX  (UINT64_C(1) << 30)
+#define SLOT_PATCH_IMAGE_MAX  (UINT64_C(1) << 30) /* of the old and of the new image */
+#define SLOT_PATCH_FRAMES_MAX 65536u
+#define SLOT_PATCH_TABLE_MAX  (SLOT_PATCH_HEADER + SLOT_PATCH_FRAMES_MAX * SLOT_PATCH_ENTRY)
+#define SLOT_PATCH_FRAME_HEAD 8u /* the two lengths before the operations */
+#define SLOT_PATCH_KIND_BITS  3
+#define SLOT_PATCH_KIND_MASK  ((1u << SLOT_PATCH_KIND_BITS) - 1)
 
 enum slot_patch_kind {
 	SLOT_PATCH_COPY,
@@ -41,6 +46,7 @@ enum slot_patch_kind {
 	SLOT_PATCH_ZERO,
 	SLOT_PATCH_FORWARD,
 	SLOT_PATCH_BACK,
+	SLOT_PATCH_KINDS,
 };
 
 /* A verified and parsed table of a patch. */
@@ -57,15 +63,27 @@ struct slot_patch_table {
 	uint64_t stored_total;
 };
 
-/* E_META for anything that does not add up. The result is the caller's (slot_patch_table_free). */
+/*
+ * Reads the table of a patch of `patch_length` bytes that makes an image of
+ * `image_size` bytes. E_META for a wrong magic, version, flags, size, count (above
+ * 65,536, or not what `len` holds), an image or old image that is empty, above
+ * 1 GiB or no multiple of 4096, a length outside of what docs/formats.md allows,
+ * or a sum that differs. The result is the caller's (slot_patch_table_free).
+ */
 int slot_patch_table_parse(const uint8_t *data, size_t len, uint64_t image_size,
 	uint64_t patch_length, struct slot_patch_table *out, struct err *e);
 void slot_patch_table_free(struct slot_patch_table *t);
+
+/* Appends the table's bytes to `out` (offset, at and stored_total are not used). */
 int slot_patch_table_write(const struct slot_patch_table *t, struct buf *out, struct err *e);
+
+/* The frame that gives byte `at` of the new image, which must be inside of it. */
+uint32_t slot_patch_find(const struct slot_patch_table *t, uint64_t at);
 
 /*
  * Ranges of the patch that the wanted leaves need, ascending, neighbours joined;
- * the caller's (free). *bytes is their sum.
+ * the caller's (free). *bytes is their sum and may be NULL. `wanted` has the leaves
+ * of the new image. E_NOMEM.
  */
 int slot_patch_ranges(const struct slot_patch_table *t, const struct leaf_set *wanted,
 	struct byte_range **out, size_t *count, uint64_t *bytes, struct err *e);
