@@ -2,7 +2,6 @@
 /* A writer thread and what waits for it. */
 #include "partitions/slot/queue.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -100,8 +99,6 @@ int write_queue_put(
 		pthread_cond_wait(&q->changed, &q->lock);
 	int rc = check_failed(q, e);
 	if (rc == 0) {
-		/* write_queue_wait looks at the oldest run only. */
-		assert(q->put == q->written || q->run[(q->put - 1) % RUNS_MAX].data < data);
 		q->run[q->put % RUNS_MAX] =
 			(struct run){.data = data, .len = len, .offset = offset};
 		q->put++;
@@ -111,11 +108,20 @@ int write_queue_put(
 	return rc;
 }
 
-int write_queue_wait(struct write_queue *q, const uint8_t *end, struct err *e)
+static bool waits(const struct write_queue *q, const uint8_t *from, const uint8_t *end)
+{
+	for (size_t i = q->written; i < q->put; i++) {
+		const struct run *r = &q->run[i % RUNS_MAX];
+		if (r->data < end && r->data + r->len > from)
+			return true;
+	}
+	return false;
+}
+
+int write_queue_wait(struct write_queue *q, const uint8_t *from, const uint8_t *end, struct err *e)
 {
 	pthread_mutex_lock(&q->lock);
-	/* The oldest run has the lowest address. */
-	while (q->written < q->put && q->run[q->written % RUNS_MAX].data < end)
+	while (waits(q, from, end))
 		pthread_cond_wait(&q->changed, &q->lock);
 	int rc = check_failed(q, e);
 	pthread_mutex_unlock(&q->lock);

@@ -18,15 +18,14 @@ struct write_queue;
 int write_queue_start(struct device *d, struct write_queue **out, struct err *e);
 
 /*
- * In rising order of addresses while some wait to be written; they stay as they are
- * until they are written. The error of an earlier write is returned here and by every
- * later call.
+ * The bytes stay as they are until they are written. The error of an earlier write is
+ * returned here and by every later call.
  */
 int write_queue_put(
 	struct write_queue *q, const uint8_t *data, size_t len, uint64_t offset, struct err *e);
 
-/* Waits until no byte before the address `end` is still to be written. Errors as above. */
-int write_queue_wait(struct write_queue *q, const uint8_t *end, struct err *e);
+/* Waits until none of the bytes at addresses [from, end) is still to be written. Errors as above. */
+int write_queue_wait(struct write_queue *q, const uint8_t *from, const uint8_t *end, struct err *e);
 
 /* Waits until all is written and ends the thread; the first error of any write. Frees the queue. */
 int write_queue_end(struct write_queue *q, struct err *e);

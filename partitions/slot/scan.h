@@ -42,6 +42,13 @@ struct scan {
 /* Reads around the page cache, hashes, calls. E_IO, E_NOMEM, or what the callback says. */
 int scan_leaves(const struct scan *s, struct err *e);
 
+/*
+ * Looks at some leaves only: is any of them right (*any), or is it cheaper to look at all?
+ * The first ones are among them, because leaves are written in rising order: an attempt
+ * that was cut left right ones there. A place that cannot be read counts as any.
+ */
+int scan_sample(const struct scan *s, bool *any, struct err *e);
+
 /* One leaf once more, to tell a read error from a write error. */
 int scan_again(const struct scan *s, uint64_t leaf, uint8_t digest[HASH_SIZE], struct err *e);
 

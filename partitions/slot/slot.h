@@ -41,7 +41,11 @@ struct slot_delta {
 	const struct slot_match *match;
 	struct slot_seed *const *seeds; /* those of the match */
 	size_t seed_count;
-	/* Bytes of `data`, one reader for each generation (they may share a ctx); not trusted. */
+	/*
+	 * Bytes of `data`, one reader for each generation; not trusted. Either all share one
+	 * ctx, and the first is told the ranges of all, or each is told its own. What a seed
+	 * should have given and did not is read beyond these.
+	 */
 	struct reader data[SLOT_GENERATIONS];
 };
 
@@ -62,15 +66,18 @@ struct slot_image {
 	uint64_t size;
 	enum hash_alg leaf_alg;
 	const uint8_t *leaves; /* slot_leaf_count(size) digests */
-	/* What the target holds; nobody changed it since but slot_spoil. NULL: slot_write looks. */
+	/*
+	 * What the target holds; nobody changed it since but slot_spoil (after a slot_write
+	 * that failed it is made anew). NULL: slot_write looks.
+	 */
 	const struct slot_survey *survey;
 	enum slot_way way;
 	/* SLOT_WAY_FULL: */
 	enum slot_encoding encoding;
 	const struct slot_pieces *pieces;
 	struct reader full; /* bytes of the `full` object; not trusted */
-	struct slot_delta delta;
-	struct slot_patching patching;
+	struct slot_delta delta; /* SLOT_WAY_DELTA */
+	struct slot_patching patching; /* SLOT_WAY_PATCH */
 };
 
 /*
@@ -120,12 +127,13 @@ int slot_spoil(struct slot_target *t, struct err *e);
  * Fills part `index` with the image, all leaves but the first, which is kept in
  * memory (verified). Leaves that are right already are not written again, and
  * what is not needed is not read from the source. Nothing is decompressed before its
- * stored piece's hash matched; nothing is written before its leaf's hash
- * matched. E_HASH names image, leaf and source after a second wrong try;
- * E_SIZE or E_META for a piece that is no stream of the right length; E_IO,
- * E_SPACE with device and byte; E_COMPAT for an encoding that is not built in;
- * E_INTERNAL when slot_spoil was not called; or the reader's error. After a
- * failure call it again: what was written right is found and kept.
+ * stored piece's or frame's hash matched; nothing is written before its leaf's hash
+ * matched, whatever the way. E_HASH names image, leaf and source after a second wrong
+ * try; E_SIZE or E_META for a piece or frame that is no stream of the right length, and
+ * for tables that do not fit each other; E_IO, E_SPACE with device and byte; E_COMPAT
+ * for an encoding that is not built in; E_INTERNAL when slot_spoil was not called; or
+ * the reader's error. After a failure call it again: what was written right is found
+ * and kept, and everything that was verified before a source failed is written.
  */
 int slot_write(struct slot_target *t, size_t index, const struct slot_image *image,
 	const struct slot_progress *progress, struct slot_stats *stats, struct err *e);

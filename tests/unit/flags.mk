@@ -16,3 +16,6 @@ ifneq ($(CONFIG_HTTP),y)
 UNIT_SOURCES := $(filter-out $(patsubst %,tests/unit/poll_%_test.c,http reader repository response),$(UNIT_SOURCES))
 endif
 LDFLAGS_poll_reader_test := -Wl,--wrap=clock_mono_ms
+LDFLAGS_slot_delta_install_test := -Wl,--wrap=slot_seed_read
+LDFLAGS_slot_delta_damage_test := -Wl,--wrap=slot_seed_read
+LDFLAGS_slot_delta_resume_test := -Wl,--wrap=slot_seed_read
