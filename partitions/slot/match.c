@@ -95,6 +95,15 @@ static uint64_t place_of(struct matching *m, const struct slot_entry *entry, uin
 	return SLOT_PLACE_DATA;
 }
 
+/* Behind a walk through rows of 8 bytes that has come to `number`. */
+static void settle_behind(const struct scratch *s, uint32_t number)
+{
+	size_t end = (size_t)number * sizeof(uint64_t);
+
+	if (end > 0 && end % SETTLE_EVERY == 0)
+		scratch_settle(s, end - SETTLE_EVERY, SETTLE_EVERY);
+}
+
 static void walk(struct matching *m)
 {
 	uint64_t *place = m->out->place.data;
@@ -103,16 +112,16 @@ static void walk(struct matching *m)
 
 	while (slot_index_next(m->r->index, &w, &entry)) {
 		uint64_t bytes = wanted_bytes(m, &entry);
+		settle_behind(&m->r->survey->blocks, entry.number);
 		if (entry.zero) {
 			m->out->zeros += bytes;
 			continue;
 		}
 		place[entry.stored_number] = place_of(m, &entry, bytes);
-		size_t end = (size_t)w.stored_number * sizeof(*place);
-		if (end % SETTLE_EVERY == 0)
-			scratch_settle(&m->out->place, end - SETTLE_EVERY, SETTLE_EVERY);
+		settle_behind(&m->out->place, w.stored_number);
 	}
 	scratch_settle(&m->out->place, 0, m->out->place.size);
+	scratch_settle(&m->r->survey->blocks, 0, m->r->survey->blocks.size);
 }
 
 int slot_match_make(const struct slot_match_request *r, struct slot_match *out, struct err *e)
