@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cuts an image into leaves, full and pieces. */
+/* Cuts an image into leaves, full and pieces; image_delta.c does the rest. */
 #include "publisher/image.h"
 
 #include <stdio.h>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "agent/base/buf.h"
-#include "agent/base/file.h"
 #include "partitions/slot/format.h"
 #include "publisher/compress.h"
+#include "publisher/image_delta.h"
 #include "publisher/image_probe.h"
 #include "publisher/object.h"
 #include "publisher/workers.h"
@@ -23,8 +23,7 @@ struct cut_worker {
 
 struct cut {
 	const struct image_request *request;
-	int fd;
-	uint64_t file_size;
+	const struct image_source *source;
 	uint64_t size; /* with padding */
 	size_t room; /* of a slot */
 	struct cut_worker *worker;
@@ -47,8 +46,6 @@ static void cut_free(struct cut *c)
 	free(c->leaves);
 	slot_pieces_free(&c->table);
 	object_abort(&c->full);
-	if (c->fd >= 0)
-		close(c->fd);
 }
 
 static int no_memory(const struct cut *c, struct err *e)
@@ -94,18 +91,6 @@ static int allocate_workers(struct cut *c, struct err *e)
 	return 0;
 }
 
-/* Reads output bytes of the image; what lies behind the end of the file is padding. */
-static int read_piece(const struct cut *c, uint64_t offset, uint8_t *raw, size_t len, struct err *e)
-{
-	uint64_t left = c->file_size - offset; /* padding is less than a block: never negative */
-	size_t real = left < len ? (size_t)left : len;
-
-	if (file_pread_full(c->fd, raw, real, offset, e) < 0)
-		return err_wrap(e, "image %s: %s", c->request->name, c->request->path);
-	memset(raw + real, 0, len - real);
-	return 0;
-}
-
 static int hash_leaves(
 	const struct cut *c, uint64_t piece, const uint8_t *raw, size_t len, struct err *e)
 {
@@ -128,7 +113,7 @@ static int make_piece(void *ctx, const struct workers_item *item, struct err *e)
 	size_t len = slot_piece_length(c->size, item->index);
 	size_t n = 0;
 
-	if (read_piece(c, item->index * SLOT_PIECE_SIZE, w->raw, len, e) < 0 ||
+	if (image_read(c->source, item->index * SLOT_PIECE_SIZE, w->raw, len, e) < 0 ||
 		hash_leaves(c, item->index, w->raw, len, e) < 0 ||
 		compressor_piece(w->compressor, w->raw, len, stored, c->room, &n, e) < 0)
 		return -1;
@@ -189,25 +174,40 @@ static void describe(
 	snprintf(out->name, sizeof(out->name), "%s", r->name);
 }
 
+/* Its memory is given back before index and data are made. */
+static int cut_full(
+	const struct image_source *source, int objects_dir, struct plan_image *out, struct err *e)
+{
+	__attribute__((cleanup(cut_free))) struct cut c = {.request = source->request,
+		.source = source,
+		.size = source->size,
+		.full = {.fd = -1}};
+
+	if (allocate_tables(&c, e) < 0 || allocate_workers(&c, e) < 0 ||
+		write_full(&c, objects_dir, &out->full, e) < 0)
+		return -1;
+	return write_tables(&c, objects_dir, out, e);
+}
+
 int image_cut(const struct image_request *r, int objects_dir, struct plan_image *out,
 	struct image_facts *facts, struct err *e)
 {
-	__attribute__((cleanup(cut_free))) struct cut c = {
-		.request = r, .fd = -1, .full = {.fd = -1}};
+	AUTO_CLOSE int fd = -1;
 	struct image_probe probe;
 	struct plan_image image;
 
-	if (image_open(r, &c.fd, &probe, e) < 0)
+	if (image_open(r, &fd, &probe, e) < 0)
 		return -1;
 	describe(r, &probe, &image);
-	c.file_size = (uint64_t)probe.st.st_size;
-	c.size = probe.size;
-	if (allocate_tables(&c, e) < 0 || allocate_workers(&c, e) < 0 ||
-		write_full(&c, objects_dir, &image.full, e) < 0 ||
-		write_tables(&c, objects_dir, &image, e) < 0)
+	const struct image_source source = {.request = r,
+		.fd = fd,
+		.file_size = (uint64_t)probe.st.st_size,
+		.size = probe.size};
+	if (cut_full(&source, objects_dir, &image, e) < 0 ||
+		image_add_delta(&source, probe.packed, objects_dir, &image, e) < 0)
 		return -1;
 	/* Half of an old and half of a new image would be signed without anybody noticing. */
-	if (!image_is_unchanged(c.fd, &probe))
+	if (!image_is_unchanged(fd, &probe))
 		return err_set(
 			e, E_IO, "image %s: %s was changed while it was read", r->name, r->path);
 	*out = image;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cuts an image into what devices fetch (docs/formats.md): the hashes of its
- * leaves, its content in compressed pieces, and the table of these. Streams:
- * memory is bounded by the number of threads, whatever the image's size.
+ * leaves, its content in compressed pieces with their table, and, for devices that
+ * have an older release, index, data and frames. Streams: memory is bounded by the
+ * number of threads and some bytes for each entry of the index.
  */
 #pragma once
 
@@ -11,11 +12,16 @@
 
 #include "agent/base/err.h"
 #include "agent/plan/plan.h"
+#include "publisher/choice.h"
 
-/* Told of progress, from the calling thread. */
+struct shelf;
+
+/* Told of progress, from the calling thread. Functions may be NULL. */
 struct image_watcher {
 	void *ctx;
-	void (*progress)(void *ctx, const char *name, uint64_t done, uint64_t total); /* or NULL */
+	void (*progress)(void *ctx, const char *name, uint64_t done, uint64_t total);
+	/* A sentence for the maker; `warning`: that costs somebody something. */
+	void (*tell)(void *ctx, bool warning, const char *text);
 };
 
 struct image_request {
@@ -27,6 +33,8 @@ struct image_request {
 	enum plan_encoding encoding;
 	int level;
 	unsigned threads;
+	enum choice_wish index;
+	const struct shelf *before; /* the release before; NULL where there is none */
 	struct image_watcher watcher;
 };
 
@@ -37,8 +45,9 @@ struct image_facts {
 };
 
 /*
- * Cuts the file and writes leaves, full and pieces into `objects_dir`. The
- * result depends on the content and on encoding, level and leaf hash only.
+ * Cuts the file and writes its objects into `objects_dir`. The result depends on
+ * the content, on encoding, level, leaf hash and kind of index, and on the release
+ * before only. Index and data are left out for small images and where it is said so.
  * E_USAGE for what is no image (empty, no regular file, compressed, too large),
  * E_IO also when the file changed meanwhile; objects may then be left behind.
  */

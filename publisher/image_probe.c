@@ -42,6 +42,23 @@ static const struct magic archives[] = {
 	{0, 4, "\x3a\xff\x26\xed", "Android sparse", PLAN_RAW},
 };
 
+/*
+ * Not padded to blocks inside: a change moves all that follows it. Sources: Linux'
+ * Documentation/arch (boot, arm, arm64), the device tree and cpio formats, U-Boot's
+ * image.h, Android's bootimg.h.
+ */
+static const struct magic packed[] = {
+	{0, 4, "\xd0\x0d\xfe\xed", "FIT", PLAN_RAW},
+	{56, 4, "ARM\x64", "arm64 kernel", PLAN_RAW},
+	{36, 4, "\x18\x28\x6f\x01", "zImage", PLAN_RAW},
+	{514, 4, "HdrS", "bzImage", PLAN_RAW},
+	{0, 4, "\x27\x05\x19\x56", "uImage", PLAN_RAW},
+	{0, 6, "070701", "cpio", PLAN_RAW},
+	{0, 8, "ANDROID!", "Android boot", PLAN_RAW},
+	{0, 4, "\x45\x3d\xcd\x28", "cramfs", PLAN_RAW},
+	{0, 8, "-rom1fs-", "romfs", PLAN_RAW},
+};
+
 static const struct magic *find_magic(
 	const struct magic *table, size_t count, const uint8_t head[PROBE_SIZE])
 {
@@ -105,6 +122,8 @@ int image_open(const struct image_request *r, int *fd, struct image_probe *out, 
 		return -1;
 	probe.facts.has_journal = probe.format == PLAN_EXT4 &&
 				  (le32_get(head + EXT4_COMPAT_OFFSET) & EXT4_HAS_JOURNAL) != 0;
+	probe.packed = probe.format == PLAN_RAW &&
+		       find_magic(packed, sizeof(packed) / sizeof(packed[0]), head) != NULL;
 	*out = probe;
 	*fd = steal_fd(&n);
 	return 0;
@@ -117,4 +136,16 @@ bool image_is_unchanged(int fd, const struct image_probe *before)
 	return fstat(fd, &st) == 0 && st.st_size == before->st.st_size &&
 	       st.st_mtim.tv_sec == before->st.st_mtim.tv_sec &&
 	       st.st_mtim.tv_nsec == before->st.st_mtim.tv_nsec;
+}
+
+int image_read(
+	const struct image_source *s, uint64_t offset, uint8_t *out, size_t len, struct err *e)
+{
+	uint64_t left = s->file_size > offset ? s->file_size - offset : 0;
+	size_t real = left < len ? (size_t)left : len;
+
+	if (real > 0 && file_pread_full(s->fd, out, real, offset, e) < 0)
+		return err_wrap(e, "image %s: %s", s->request->name, s->request->path);
+	memset(out + real, 0, len - real);
+	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/base/clock.h"
@@ -16,7 +17,8 @@ struct terminal {
 	bool has_line; /* a progress line stands there without its end */
 	uint64_t started; /* of the image whose progress is shown, milliseconds */
 	uint64_t shown;
-	const char *image;
+	char image[PLAN_NAME_SIZE + 8]; /* what the line is about */
+	bool quiet;
 };
 
 static void end_line(struct terminal *t)
@@ -34,9 +36,9 @@ static void show_progress(void *ctx, const char *name, uint64_t done, uint64_t t
 
 	if (!t->shows_progress)
 		return;
-	if (t->image != name) {
+	if (strcmp(t->image, name) != 0) {
 		end_line(t);
-		t->image = name;
+		snprintf(t->image, sizeof(t->image), "%s", name);
 		t->started = now;
 		t->shown = 0;
 	}
@@ -59,6 +61,29 @@ static void show_warning(void *ctx, const char *text)
 	fprintf(stderr, "pawl-repo: warning: %s\n", text);
 }
 
+/* What was decided for an image; what costs devices something is a warning. */
+static void show_note(void *ctx, bool warning, const char *text)
+{
+	struct terminal *t = ctx;
+
+	if (warning) {
+		show_warning(ctx, text);
+		return;
+	}
+	end_line(t);
+	if (!t->quiet)
+		fprintf(stderr, "pawl-repo: %s\n", text);
+}
+
+/* What later releases are compared with, and older devices fetch less by. */
+static void say_delta(const struct publisher *p, const struct plan_image *image)
+{
+	if (image->has_delta)
+		publisher_say(p, "    index %.2f MiB, data %.1f MiB, frames %.2f MiB",
+			(double)image->index.length / MIB, (double)image->data.length / MIB,
+			(double)image->frames.length / MIB);
+}
+
 static void say_made(const struct publisher *p, const struct manifest *m)
 {
 	const struct plan *plan = &m->plan;
@@ -73,6 +98,7 @@ static void say_made(const struct publisher *p, const struct manifest *m)
 		publisher_say(p, "  %s: %s, %.1f MiB, stored in %.1f MiB (%s)", image->name,
 			plan_format_name(image->format), (double)image->size / MIB,
 			(double)image->full.length / MIB, plan_encoding_name(image->encoding));
+		say_delta(p, image);
 	}
 }
 
@@ -81,9 +107,12 @@ int making_run(struct publisher *p, const struct verb_option *options, bool adop
 {
 	AUTO_SETTINGS struct release_settings settings = {0};
 	AUTO_MANIFEST struct manifest *made = NULL;
-	struct terminal t = {.shows_progress = !p->quiet && isatty(STDERR_FILENO)};
+	struct terminal t = {
+		.shows_progress = !p->quiet && isatty(STDERR_FILENO), .quiet = p->quiet};
 	const struct release_watcher watcher = {
-		.image = {.ctx = &t, .progress = show_progress}, .ctx = &t, .warn = show_warning};
+		.image = {.ctx = &t, .progress = show_progress, .tell = show_note},
+		.ctx = &t,
+		.warn = show_warning};
 
 	if (release_settings_read_words(&settings, options, argc, argv, e) < 0 ||
 		publisher_open(p, true, e) < 0)

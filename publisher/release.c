@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "partitions/slot/format.h"
+#include "partitions/slot/index.h"
 #include "publisher/history.h"
+#include "publisher/image_delta.h"
+#include "publisher/shelf.h"
 #include "publisher/staging.h"
 
 struct making {
@@ -15,6 +18,7 @@ struct making {
 	const struct release_settings *settings;
 	const struct release_watcher *watcher;
 	struct release_identity id;
+	struct shelf before; /* the release before, where there is one */
 	struct image_request request[PLAN_IMAGES_MAX];
 	struct plan_image image[PLAN_IMAGES_MAX];
 	size_t count;
@@ -80,6 +84,18 @@ static void tell_facts(
 	}
 }
 
+/* The least that index, data and frames can be. */
+static void draft_delta(const struct image_request *r, struct plan_image *image)
+{
+	if (r->index == CHOICE_NO_DELTA || image->size < IMAGE_DELTA_LEAST)
+		return;
+	image->has_delta = true;
+	image->index.length = SLOT_INDEX_HEADER;
+	image->data.length = 1;
+	image->data_encoding = r->encoding;
+	image->frames.length = SLOT_FRAMES_HEADER + SLOT_FRAMES_ENTRY;
+}
+
 /* Lengths as they will be, so that the manifest can be checked before the long work. */
 static int probe_images(struct making *m, struct err *e)
 {
@@ -92,6 +108,7 @@ static int probe_images(struct making *m, struct err *e)
 		image->pieces.length =
 			SLOT_PIECES_HEADER + slot_piece_count(image->size) * SLOT_PIECES_ENTRY;
 		image->full.length = 1;
+		draft_delta(&m->request[i], image);
 		tell_facts(m, image, &facts);
 	}
 	return 0;
@@ -114,6 +131,7 @@ static int cut_images(struct making *m, int objects, struct err *e)
 	for (size_t i = 0; i < m->count; i++) {
 		struct image_facts facts;
 		m->request[i].watcher = m->watcher->image;
+		m->request[i].before = m->id.newest ? &m->before : NULL;
 		if (image_cut(&m->request[i], objects, &m->image[i], &facts, e) < 0)
 			return -1;
 	}
@@ -148,6 +166,7 @@ int release_make(struct publisher *p, const struct release_settings *s, bool ado
 	if (find_product(&m, e) < 0 || history_newest(p, m.id.product, &newest, e) < 0)
 		return -1;
 	m.id.newest = newest;
+	m.before = (struct shelf){.publisher = p, .plan = newest ? &newest->plan : NULL};
 	if (release_images(s, m.request, &m.count, e) < 0 || find_epoch(&m, e) < 0 ||
 		find_number(&m, e) < 0 || check_first(&m, e) < 0)
 		return -1;

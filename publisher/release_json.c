@@ -296,6 +296,49 @@ static int put_object(json_t *obj, const char *key, const struct plan_object *o,
 		json_pack("{s:s, s:I}", "sha256", hex, "length", (json_int_t)o->length), e);
 }
 
+/* An object with a table of its own, below `table`. */
+static int put_with_table(json_t *obj, const char *key, const struct plan_object *o,
+	enum plan_encoding encoding, const char *table_key, const struct plan_object *table,
+	struct err *e)
+{
+	if (put_object(obj, key, o, e) < 0)
+		return -1;
+	json_t *member = json_object_get(obj, key);
+	if (put(member, "encoding", json_string(plan_encoding_name(encoding)), e) < 0)
+		return -1;
+	return put_object(member, table_key, table, e);
+}
+
+static int put_patches(json_t *obj, const struct plan_image *image, struct err *e)
+{
+	JSON_AUTO json_t *list = json_array();
+
+	for (size_t i = 0; i < image->patch_count; i++) {
+		const struct plan_patch *p = &image->patches[i];
+		char from[HASH_HEX_SIZE];
+		char hex[HASH_HEX_SIZE];
+		hash_to_hex(p->from, from);
+		hash_to_hex(p->patch.sha256, hex);
+		json_t *one = json_pack("{s:s, s:s, s:I}", "from", from, "sha256", hex, "length",
+			(json_int_t)p->patch.length);
+		if (json_array_append_new(list, one) < 0)
+			return err_set(e, E_NOMEM, "no memory");
+		if (put_object(one, "table", &p->table, e) < 0)
+			return -1;
+	}
+	return image->patch_count > 0 ? put(obj, "patches", json_incref(list), e) : 0;
+}
+
+static int put_delta(json_t *obj, const struct plan_image *image, struct err *e)
+{
+	if (image->has_delta &&
+		(put_object(obj, "index", &image->index, e) < 0 ||
+			put_with_table(obj, "data", &image->data, image->data_encoding, "frames",
+				&image->frames, e) < 0))
+		return -1;
+	return put_patches(obj, image, e);
+}
+
 static int put_image(json_t *list, const struct plan_image *image, struct err *e)
 {
 	JSON_AUTO json_t *obj = json_object();
@@ -305,11 +348,9 @@ static int put_image(json_t *list, const struct plan_image *image, struct err *e
 		put_number(obj, "size", image->size, e) < 0 ||
 		put(obj, "leaf_hash", json_string(hash_alg_name(image->leaf_alg)), e) < 0 ||
 		put_object(obj, "leaves", &image->leaves, e) < 0 ||
-		put_object(obj, "full", &image->full, e) < 0)
-		return -1;
-	json_t *full = json_object_get(obj, "full");
-	if (put(full, "encoding", json_string(plan_encoding_name(image->encoding)), e) < 0 ||
-		put_object(full, "pieces", &image->pieces, e) < 0)
+		put_with_table(obj, "full", &image->full, image->encoding, "pieces", &image->pieces,
+			e) < 0 ||
+		put_delta(obj, image, e) < 0)
 		return -1;
 	return json_array_append(list, obj) < 0 ? err_set(e, E_NOMEM, "no memory") : 0;
 }

@@ -34,6 +34,8 @@ const struct verb_option release_options[] = {
 	[RELEASE_ENCODING] = {"--encoding", "ENCODING", "zstd, zlib or none"},
 	[RELEASE_LEVEL] = {"--level", "N", "of compression: zstd 1 to 22 (default 19), zlib 1 to 9 (default 9)"},
 	[RELEASE_LEAF_HASH] = {"--leaf-hash", "HASH", "sha256 (default) or sha512-256 (faster on old ARM cores)"},
+	[RELEASE_INDEX] = {"--index", "KIND", "of the index: blocks, chunks (content-defined), or auto (default)"},
+	[RELEASE_NO_DELTA] = {"--no-delta", NULL, "no index and data: every device fetches the whole image"},
 	[RELEASE_THREADS] = {"--threads", "N", "default: one for each processor; does not change the result"},
 	[RELEASE_OPTION_COUNT] = {NULL, NULL, NULL},
 };
@@ -54,6 +56,8 @@ const struct verb_option adopt_options[] = {
 	{"--encoding", "ENCODING", "zstd, zlib or none"},
 	{"--level", "N", "of compression: zstd 1 to 22 (default 19), zlib 1 to 9 (default 9)"},
 	{"--leaf-hash", "HASH", "sha256 (default) or sha512-256 (faster on old ARM cores)"},
+	{"--index", "KIND", "of the index: blocks, chunks (content-defined), or auto (default)"},
+	{"--no-delta", NULL, "no index and data: later releases know less of it"},
 	{"--threads", "N", "default: one for each processor; does not change the result"},
 	{NULL, NULL, NULL},
 };
@@ -162,6 +166,9 @@ static int add_word(void *ctx, size_t index, const char *value, struct err *e)
 
 	if (option == RELEASE_OPTION_COUNT)
 		return err_set(e, E_INTERNAL, "no row for option %s", r->options[index].name);
+	/* A flag says what "= yes" says in the file. */
+	if (!r->options[index].value)
+		value = "yes";
 	return release_settings_add(r->settings, option, value, true, e);
 }
 

@@ -116,6 +116,31 @@ static int parse_image(char *text, struct image_request *r, struct err *e)
 	return 0;
 }
 
+/* Which index: --index and --no-delta. */
+static int parse_index(const struct release_settings *s, struct image_request *r, struct err *e)
+{
+	static const char *const words[] = {
+		[CHOICE_AUTO] = "auto", [CHOICE_BLOCKS] = "blocks", [CHOICE_CHUNKS] = "chunks"};
+	const char *kind = release_setting(s, RELEASE_INDEX);
+	const char *none = release_setting(s, RELEASE_NO_DELTA);
+	size_t i = 0;
+
+	if (none && strcmp(none, "yes") != 0 && strcmp(none, "no") != 0)
+		return err_set(e, E_USAGE, "no-delta is \"%s\", must be yes or no", none);
+	r->index = none && strcmp(none, "yes") == 0 ? CHOICE_NO_DELTA : CHOICE_AUTO;
+	if (!kind)
+		return 0;
+	while (i < sizeof(words) / sizeof(words[0]) && strcmp(kind, words[i]) != 0)
+		i++;
+	if (i == sizeof(words) / sizeof(words[0]))
+		return err_set(
+			e, E_USAGE, "--index \"%s\" is neither blocks, chunks nor auto", kind);
+	if (r->index == CHOICE_NO_DELTA)
+		return err_set(e, E_USAGE, "give either --index or --no-delta");
+	r->index = (enum choice_wish)i;
+	return 0;
+}
+
 /* What holds for all images of a release. */
 static int parse_common(const struct release_settings *s, struct image_request *r, struct err *e)
 {
@@ -131,7 +156,8 @@ static int parse_common(const struct release_settings *s, struct image_request *
 	if (r->leaf_alg == HASH_ALG_COUNT)
 		return err_set(
 			e, E_USAGE, "--leaf-hash \"%s\" is neither sha256 nor sha512-256", hash);
-	if (encoding && compress_find_encoding(encoding, &r->encoding, e) < 0)
+	if (parse_index(s, r, e) < 0 ||
+		(encoding && compress_find_encoding(encoding, &r->encoding, e) < 0))
 		return -1;
 	if (threads) {
 		if (release_parse_number(threads, "--threads", 1, WORKERS_MAX, &n, e) < 0)

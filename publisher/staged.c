@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "publisher/image_objects.h"
 #include "publisher/staging.h"
 
 void staged_free(struct staged_list *l)
@@ -108,10 +109,12 @@ static int store_objects(struct publisher *p, const struct staged *s, struct err
 		return -1;
 	for (size_t i = 0; i < s->manifest->plan.image_count; i++) {
 		const struct plan_image *image = &s->manifest->plan.images[i];
-		if (store_one(objects, from, &image->leaves, e) < 0 ||
-			store_one(objects, from, &image->full, e) < 0 ||
-			store_one(objects, from, &image->pieces, e) < 0)
-			return err_wrap(e, "image %s", image->name);
+		const struct plan_object *all[IMAGE_OBJECTS_MAX];
+		size_t count = image_objects(image, all);
+		for (size_t k = 0; k < count; k++) {
+			if (store_one(objects, from, all[k], e) < 0)
+				return err_wrap(e, "image %s", image->name);
+		}
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "agent/plan/manifest.h"
 #include "publisher/publisher.h"
 #include "publisher/roles.h"
 
@@ -28,6 +29,12 @@ void verify_problem(struct verify *v, enum err_code code, const char *path, cons
  * on (E_IO, E_NOMEM); problems are counted.
  */
 int verify_metadata(struct verify *v, struct err *e);
+
+/*
+ * Index and frames of a listed release: do they parse and fit? What is missing or
+ * has another hash is left to verify_tree.
+ */
+int verify_delta(struct verify *v, const struct manifest *m, struct err *e);
 
 /* Every listed manifest and object, then everything else below targets/ and objects/. */
 int verify_tree(struct verify *v, struct err *e);

@@ -10,6 +10,7 @@
 
 #include "agent/base/must.h"
 #include "agent/plan/manifest.h"
+#include "publisher/image_objects.h"
 #include "publisher/verify.h"
 
 #define PATH_SIZE 512
@@ -28,8 +29,9 @@ static int add_objects(struct verify *v, const struct manifest *m, struct err *e
 {
 	for (size_t i = 0; i < m->plan.image_count; i++) {
 		const struct plan_image *image = &m->plan.images[i];
-		const struct plan_object *all[] = {&image->leaves, &image->full, &image->pieces};
-		for (size_t k = 0; k < 3; k++) {
+		const struct plan_object *all[IMAGE_OBJECTS_MAX];
+		size_t count = image_objects(image, all);
+		for (size_t k = 0; k < count; k++) {
 			char hex[HASH_HEX_SIZE];
 			hash_to_hex(all[k]->sha256, hex);
 			if (json_object_set_new(
@@ -97,7 +99,7 @@ static int check_manifest(struct verify *v, int public_dir, const char *path, js
 	}
 	if (json_object_set_new(v->manifests, hash, json_string(m->plan.product)) < 0)
 		return err_set(e, E_NOMEM, "out of memory");
-	return add_objects(v, m, e);
+	return add_objects(v, m, e) < 0 ? -1 : verify_delta(v, m, e);
 }
 
 static int check_listed(struct verify *v, int public_dir, enum role role, struct err *e)
