@@ -6,6 +6,9 @@ LDFLAGS_slot_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--
 LDFLAGS_journal_record_test := -Wl,--wrap=time
 LDFLAGS_boot_env_test = -Wl,--wrap=libuboot_env_store,--wrap=libuboot_open,--wrap=libuboot_get_env \
 	-Wl,--wrap=fsync,--wrap=nanosleep,--wrap=open,--wrap=open64
+LDFLAGS_slot_scratch_test := -Wl,--wrap=openat,--wrap=openat64,--wrap=posix_fallocate,--wrap=posix_fallocate64
+LDFLAGS_slot_survey_test := -Wl,--wrap=file_pread_full
+LDFLAGS_slot_seed_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_target_test := -Wl,--wrap=in_use_check
 LDFLAGS_boot_restart_test = -Wl,--wrap=process_run,--wrap=sync,--wrap=reboot
 LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid
@@ -19,3 +22,4 @@ LDFLAGS_poll_reader_test := -Wl,--wrap=clock_mono_ms
 LDFLAGS_slot_delta_install_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_damage_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_resume_test := -Wl,--wrap=slot_seed_read
+LDFLAGS_poll_pipe_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=poll
