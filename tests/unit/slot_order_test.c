@@ -4,7 +4,8 @@
  * signed hash was not found right first, and no leaf is written whose hash was
  * not found right first. Linked with --wrap for the functions below.
  */
-#include "tests/unit/slot_rig.h"
+#include "tests/unit/slot_delta_rig.h"
+#include "tests/unit/slot_patch_rig.h"
 
 #include "agent/base/file.h"
 
@@ -28,6 +29,10 @@ size_t __wrap_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_i
 /* What was seen, in order. `rig` is NULL while a rig is made. */
 static struct {
 	struct rig *rig;
+	/* Hashes of what is stored: pieces, frames or patch frames. */
+	uint32_t count;
+	const uint32_t *stored;
+	uint8_t (*sha256)[HASH_SIZE];
 	bool leaf_right[LEAVES_MAX];
 	/* What of the bytes that were hashed last, and found right as a stored piece, no decoder saw. */
 	const uint8_t *hashed;
@@ -46,9 +51,8 @@ int __wrap_hash_bytes(
 
 	if (rc < 0 || !seen.rig)
 		return rc;
-	const struct slot_pieces *p = &seen.rig->pieces;
-	for (uint32_t i = 0; i < p->count; i++) {
-		if (len == p->stored[i] && memcmp(digest, p->sha256[i], HASH_SIZE) == 0) {
+	for (uint32_t i = 0; i < seen.count; i++) {
+		if (len == seen.stored[i] && memcmp(digest, seen.sha256[i], HASH_SIZE) == 0) {
 			seen.hashed = data;
 			seen.hashed_len = len;
 			seen.at_begin = true;
@@ -120,17 +124,31 @@ int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offse
 	return __real_file_pwrite_full(fd, data, len, offset, e);
 }
 
-static int watched_install(struct rig *r, struct err *e)
+static int watch(struct rig *r, uint32_t count, const uint32_t *stored,
+	uint8_t (*sha256)[HASH_SIZE], struct err *e)
 {
 	struct slot_stats stats;
 
 	memset(&seen, 0, sizeof(seen));
+	seen.count = count;
+	seen.stored = stored;
+	seen.sha256 = sha256;
 	seen.rig = r;
 	int rc = rig_install(r, &stats, e);
 	seen.rig = NULL;
 	assert_int_equal(seen.early_decodes, 0);
 	assert_int_equal(seen.early_writes, 0);
 	return rc;
+}
+
+static int watched_install(struct rig *r, struct err *e)
+{
+	return watch(r, r->pieces.count, r->pieces.stored, r->pieces.sha256, e);
+}
+
+static int watched_delta(struct delta_rig *d, struct err *e)
+{
+	return watch(d->rig, d->frames.count, d->frames.stored, d->frames.sha256, e);
 }
 
 static const enum slot_encoding encodings[] = RIG_ENCODINGS;
@@ -209,6 +227,120 @@ static void a_bomb_with_right_hashes_is_refused_and_writes_nothing(void **state)
 	}
 }
 
+/* Out of data, a seed and the target at once; the seed lies, so that a leaf is made twice. */
+static void a_delta_keeps_the_order_whatever_the_source(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		struct delta_rig *d = delta_rig_new(SIZE, encodings[i], false, 3);
+		struct err e = {0};
+		delta_add_seed(d, 0, d->rig->content, SIZE);
+		delta_match(d, 4 * LEAF, 12 * LEAF, delta_seed_place(0, 4 * LEAF));
+		rig_write_at(d->rig, 14 * LEAF, d->rig->content + 14 * LEAF, LEAF / 2);
+		delta_match(d, 14 * LEAF, 14 * LEAF + LEAF / 2, SLOT_PLACE_TARGET);
+		uint64_t lie = 6 * LEAF + 64;
+		delta_damage_seed(d, 0, lie);
+		d->items[lie / SLOT_BLOCK_SIZE].hash =
+			slot_match_hash(d->seed_content[0] + 6 * LEAF, SLOT_BLOCK_SIZE);
+		delta_read_tables(d);
+		assert_int_equal(watched_delta(d, &e), 0);
+		assert_int_equal(seen.decodes, encodings[i] == SLOT_NONE ? 0 : d->reads);
+		assert_int_equal(seen.leaf_writes, slot_leaf_count(SIZE) - 1); /* zeros are there */
+		assert_true(rig_target_is_whole(d->rig));
+		delta_rig_free(d);
+	}
+}
+
+static void no_decoder_sees_a_frame_whose_hash_is_wrong(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < ENCODINGS; i++) {
+		struct delta_rig *d = delta_rig_new(SIZE, encodings[i], false, 1);
+		struct err e = {0};
+		d->flip_at = d->frames.offset[7] + 20;
+		d->flip_times = 2;
+		assert_int_equal(watched_delta(d, &e), -1);
+		assert_int_equal(e.code, E_HASH);
+		assert_int_equal(seen.decodes, 7); /* those before it */
+		delta_rig_free(d);
+	}
+}
+
+#ifdef CONFIG_ZSTD
+
+static int watched_patch(struct patch_rig *p, struct err *e)
+{
+	return watch(p->rig, p->table.count, p->table.stored, p->table.sha256, e);
+}
+
+static void a_patch_keeps_the_order(void **state)
+{
+	struct patch_rig *p = patch_rig_new(SIZE);
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(watched_patch(p, &e), 0);
+	assert_int_equal(seen.decodes, p->table.count);
+	assert_int_equal(seen.leaf_writes, slot_leaf_count(SIZE));
+	assert_true(rig_target_is_whole(p->rig));
+	patch_rig_free(p);
+}
+
+static void no_decoder_sees_a_patch_frame_whose_hash_is_wrong(void **state)
+{
+	struct patch_rig *p = patch_rig_new(SIZE);
+	struct err e = {0};
+
+	(void)state;
+	p->flip_frame = 2;
+	p->flip_times = 2;
+	assert_int_equal(watched_patch(p, &e), -1);
+	assert_int_equal(e.code, E_HASH);
+	assert_int_equal(seen.decodes, 2);
+	assert_non_null(strstr(e.text, "image rootfs"));
+	patch_rig_free(p);
+}
+
+/* The old image is another one: every leaf that a patch makes of it is wrong. */
+static void a_patch_of_another_old_image_writes_nothing(void **state)
+{
+	struct patch_rig *p = patch_rig_new(SIZE);
+	struct err e = {0};
+
+	(void)state;
+	patch_rig_damage_old(p, 3 * LEAF + 5);
+	assert_int_equal(watched_patch(p, &e), -1);
+	assert_int_equal(e.code, E_HASH);
+	assert_non_null(strstr(e.text, "leaf 3"));
+	assert_non_null(strstr(e.text, "patch and old image"));
+	assert_int_equal(seen.leaf_writes, 2); /* 1 and 2 */
+	assert_true(rig_head_is_spoiled(p->rig));
+	patch_rig_free(p);
+}
+
+static void a_patch_resumes_where_it_was_cut(void **state)
+{
+	struct patch_rig *p = patch_rig_new(SIZE);
+	struct slot_stats stats;
+	struct err e = {0};
+
+	(void)state;
+	p->fail_read = 3;
+	assert_int_equal(watched_patch(p, &e), -1);
+	assert_int_equal(e.code, E_NET);
+	assert_int_equal(seen.leaf_writes, 7); /* two frames of four leaves, but leaf 0 */
+	p->fail_read = 0;
+	p->reads = 0;
+	assert_int_equal(rig_install(p->rig, &stats, &e), 0);
+	assert_true(rig_target_is_whole(p->rig));
+	assert_int_equal(stats.leaves_kept, 7);
+	assert_int_equal(p->reads, p->table.count - 1); /* the second one is not wanted */
+	assert_true(stats.from_seed > 0);
+	patch_rig_free(p);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +348,14 @@ int main(void)
 		cmocka_unit_test(no_decoder_sees_a_piece_whose_hash_is_wrong),
 		cmocka_unit_test(no_leaf_of_a_piece_with_a_wrong_leaf_is_written),
 		cmocka_unit_test(a_bomb_with_right_hashes_is_refused_and_writes_nothing),
+		cmocka_unit_test(a_delta_keeps_the_order_whatever_the_source),
+		cmocka_unit_test(no_decoder_sees_a_frame_whose_hash_is_wrong),
+#ifdef CONFIG_ZSTD
+		cmocka_unit_test(a_patch_keeps_the_order),
+		cmocka_unit_test(no_decoder_sees_a_patch_frame_whose_hash_is_wrong),
+		cmocka_unit_test(a_patch_of_another_old_image_writes_nothing),
+		cmocka_unit_test(a_patch_resumes_where_it_was_cut),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
