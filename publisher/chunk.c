@@ -49,7 +49,7 @@ uint32_t chunk_next(const struct chunk_gear *gear, const uint8_t *data, size_t l
 		if (zeros == CHUNK_ZEROS)
 			return (uint32_t)(i + 1 - CHUNK_ZEROS);
 		h = (h << 1) + gear->of[data[i]];
-		if (i + 1 >= CHUNK_MIN && h < (i + 1 < CHUNK_AVERAGE ? RARE : FREQUENT))
+		if (i + 1 >= CHUNK_MIN && h < (i + 1 < CHUNK_EASY ? RARE : FREQUENT))
 			return (uint32_t)(i + 1);
 	}
 	return (uint32_t)limit;

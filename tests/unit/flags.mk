@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 LDFLAGS_base_file_test := -Wl,--wrap=fsync
+LDFLAGS_publisher_delta_test := -Wl,--wrap=fsync
 LDFLAGS_boot_states_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync
 LDFLAGS_slot_order_test := -Wl,--wrap=hash_bytes,--wrap=file_pwrite_full,--wrap=inflate,--wrap=ZSTD_decompressStream,--wrap=slot_seed_read
 LDFLAGS_slot_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync
@@ -23,3 +24,4 @@ LDFLAGS_slot_delta_install_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_damage_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_resume_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_poll_pipe_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=poll
+LDFLAGS_slot_sample_test := -Wl,--wrap=file_pread_full
