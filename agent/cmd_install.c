@@ -6,10 +6,11 @@
 #include "agent/commands.h"
 #include "agent/polling.h"
 
-enum { INSTALL_RETRY, INSTALL_REBOOT, INSTALL_COUNT };
+enum { INSTALL_RETRY, INSTALL_REBOOT, INSTALL_OFFLINE, INSTALL_COUNT };
 const struct verb_option install_options[] = {
 	{"--retry-failed", NULL, "install a release that failed on this device before"},
 	{"--reboot", NULL, "reboot into the trial at once, whatever the policy says"},
+	{"--offline-from", "FILE", "take content out of this old or new image, too"},
 	{NULL, NULL, NULL},
 };
 
@@ -21,6 +22,7 @@ static int install(struct session *s, const char *place, const char *const *valu
 	bool asked = false;
 
 	s->actor = JOURNAL_USER;
+	s->offline_from = values[INSTALL_OFFLINE];
 	if (agent_start(s, &d, e) < 0 || agent_check_free(s, &d, e) < 0)
 		return -1;
 	int rc = offer_from_bundle(s, &d, place, &r, &o, e);

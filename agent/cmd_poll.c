@@ -7,18 +7,21 @@
 
 #include "agent/base/clock.h"
 #include "agent/commands.h"
+#include "agent/planning.h"
 #include "agent/polling.h"
 
-enum { POLL_NOW, POLL_JITTER, POLL_RETRY, POLL_COUNT };
+enum { POLL_NOW, POLL_JITTER, POLL_RETRY, POLL_OFFLINE, POLL_COUNT };
 const struct verb_option poll_options[] = {
 	{"--now", NULL, "do not wait for the end of a back-off"},
 	{"--jitter", "SECONDS", "first wait this device's own share of SECONDS (for cron)"},
 	{"--retry-failed", NULL, "take a release that failed on this device again"},
+	{"--offline-from", "FILE", "take content out of this old or new image, too"},
 	{NULL, NULL, NULL},
 };
 
-enum { CHECK_COUNT };
+enum { CHECK_OFFLINE, CHECK_COUNT };
 const struct verb_option check_options[] = {
+	{"--offline-from", "FILE", "take content out of this old or new image, too"},
 	{NULL, NULL, NULL},
 };
 
@@ -67,6 +70,7 @@ int cmd_poll(void *ctx, int argc, char **argv, struct err *e)
 	if (values[POLL_JITTER] && wait_share(ctx, values[POLL_JITTER], e) < 0)
 		return -1;
 	int rc = session_open(ctx, SESSION_WRITE, &s, e);
+	s.offline_from = values[POLL_OFFLINE];
 	if (rc == 0)
 		rc = agent_start(&s, &d, e);
 	if (rc == 0)
@@ -97,11 +101,6 @@ static void print_offer(const struct offer *o)
 	printf("release %" PRIu64 " (%s), %s: %s%s%s\n", p->release, p->version,
 		plan_class_name(p->update_class), verdict_text(&o->answer),
 		o->answer.why[0] ? ": " : "", o->answer.why);
-	for (size_t i = 0; i < p->image_count; i++)
-		printf("  image %s: %" PRIu64 " bytes, at most %" PRIu64 " bytes to fetch\n",
-			p->images[i].name, p->images[i].size,
-			p->images[i].full.length + p->images[i].leaves.length +
-				p->images[i].pieces.length);
 	if (o->answer.not_before > 0) {
 		char text[CLOCK_TEXT_SIZE];
 		clock_format(o->answer.not_before, text);
@@ -111,25 +110,45 @@ static void print_offer(const struct offer *o)
 		printf("  %s\n", o->manifest->notes);
 }
 
+/* What it would take; not asked for what runs already, or while no slot can be written. */
+static int show_plan(
+	struct session *s, const struct running *d, const struct offer *o, struct err *e)
+{
+	struct ways *w = NULL;
+
+	if (o->answer.verdict == POLICY_CURRENT || !d->target)
+		return 0;
+	int rc = planning_make(s, d, o, &w, e);
+	if (rc == 0)
+		rc = planning_print(w, e);
+	ways_free(w);
+	return rc < 0 ? err_wrap(e, "plan of release %" PRIu64, o->manifest->plan.release)
+		      : session_store(s, e);
+}
+
 int cmd_check(void *ctx, int argc, char **argv, struct err *e)
 {
+	const char *values[CHECK_COUNT];
 	struct polling_request r = {.ignore_backoff = true};
 	struct session s;
 	struct running d;
 	struct offer o = {0};
 	int rest = 0;
 
-	if (verb_read_options(check_options, argc, argv, NULL, &rest, e) < 0 ||
+	if (verb_read_options(check_options, argc, argv, values, &rest, e) < 0 ||
 		command_no_words(rest, argv, e) < 0)
 		return -1;
 	int rc = session_open(ctx, SESSION_WRITE, &s, e);
 	s.actor = JOURNAL_USER;
+	s.offline_from = values[CHECK_OFFLINE];
 	if (rc == 0)
 		rc = agent_start(&s, &d, e);
 	if (rc == 0)
 		rc = polling_check(&s, &d, &r, &o, e);
-	if (rc == 0)
+	if (rc == 0) {
 		print_offer(&o);
+		rc = show_plan(&s, &d, &o, e);
+	}
 	offer_close(&o);
 	session_close(&s);
 	return rc;

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "agent/base/clock.h"
+#include "agent/planning.h"
 
 static bool is_about_release(enum err_code c)
 {
@@ -85,6 +86,8 @@ static void keep_offer(struct session *s, const struct offer *o)
 		return;
 	}
 	s->state.offer = *p;
+	if (!known)
+		s->state.offer_plan = (struct state_offer_plan){0};
 	s->state.offer_not_before = o->answer.not_before;
 	snprintf(s->state.offer_why, sizeof(s->state.offer_why), "%s", o->answer.why);
 	if (known)
@@ -191,9 +194,11 @@ static int install_or_continue(struct session *s, struct running *d, struct offe
 	if (o->answer.verdict == POLICY_CURRENT)
 		log_line(&s->log, LOG_LEVEL_INFO, "current release=%" PRIu64,
 			o->manifest->plan.release);
-	else if (o->answer.verdict != POLICY_INSTALL)
+	else if (o->answer.verdict != POLICY_INSTALL) {
 		log_line(&s->log, LOG_LEVEL_INFO, "waits release=%" PRIu64 " reason=\"%s\"",
 			o->manifest->plan.release, o->answer.why);
+		planning_note(s, d, o);
+	}
 	return continue_or_cancel(s, d, e);
 }
 

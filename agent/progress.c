@@ -22,8 +22,11 @@ static void show_line(struct progress *p, uint64_t done, uint64_t total, uint64_
 	double rate = (double)done / seconds;
 	double left = rate > 0 ? (double)(total - done) / rate : 0;
 
-	fprintf(stderr, "\r%s: %5.1f of %.1f MiB, %.1f MiB/s, %.0f s left, %.1f MiB fetched \033[K",
-		p->image, mib(done), mib(total), mib((uint64_t)rate), left, mib(fetched));
+	fprintf(stderr,
+		"\r%s: %s %5.1f of %.1f MiB, %.1f MiB/s, %.0f s left, %.1f MiB fetched, %.1f MiB "
+		"saved \033[K",
+		p->image, p->phase, mib(done), mib(total), mib((uint64_t)rate), left, mib(fetched),
+		mib(p->saved));
 }
 
 static void show_tenth(struct progress *p, unsigned percent, uint64_t done, uint64_t total)
@@ -32,31 +35,32 @@ static void show_tenth(struct progress *p, unsigned percent, uint64_t done, uint
 		return;
 	p->shown_tenth = percent / 10;
 	log_line(&p->session->log, LOG_LEVEL_INFO,
-		"progress image=%s percent=%u bytes=%" PRIu64 " of=%" PRIu64, p->image, percent,
-		done, total);
+		"progress image=%s phase=%s percent=%u bytes=%" PRIu64 " of=%" PRIu64, p->image,
+		p->phase, percent, done, total);
 }
 
 static void tell_program(const struct progress *p, uint64_t done, uint64_t total, uint64_t fetched)
 {
-	char line[200];
+	char line[280];
 	int n = snprintf(line, sizeof(line),
-		"{\"image\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64 ",\"fetched\":%" PRIu64
-		"}\n",
-		p->image, done, total, fetched);
+		"{\"image\":\"%s\",\"phase\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64
+		",\"fetched\":%" PRIu64 ",\"saved\":%" PRIu64 "}\n",
+		p->image, p->phase, done, total, fetched, p->saved);
 
 	/* A reader that has gone away must not stop an update. */
 	if (n > 0 && write(p->session->progress_fd, line, (size_t)n) < 0)
 		return;
 }
 
-static void report(void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched)
+static void report(struct progress *p, const char *phase, const char *image, uint64_t done,
+	uint64_t total, uint64_t fetched)
 {
-	struct progress *p = ctx;
 	uint64_t now = clock_mono_ms();
 	unsigned percent = total ? (unsigned)((double)done * 100.0 / (double)total) : 100;
 	bool last = done >= total;
 
-	if (strcmp(p->image, image) != 0) {
+	if (strcmp(p->image, image) != 0 || strcmp(p->phase, phase) != 0) {
+		p->phase = phase;
 		snprintf(p->image, sizeof(p->image), "%s", image);
 		p->shown_tenth = 0;
 		p->started_ms = now;
@@ -72,14 +76,37 @@ static void report(void *ctx, const char *image, uint64_t done, uint64_t total, 
 		tell_program(p, done, total, fetched);
 }
 
-struct slot_progress progress_start(struct progress *p, const struct session *s)
+static void report_writing(
+	void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched)
+{
+	report(ctx, "writing", image, done, total, fetched);
+}
+
+static void report_fetching(
+	void *ctx, const char *image, uint64_t done, uint64_t total, uint64_t fetched)
+{
+	report(ctx, "fetching", image, done, total, fetched);
+}
+
+void progress_start(struct progress *p, const struct session *s, uint64_t saved)
 {
 	*p = (struct progress){
 		.session = s,
 		.started_ms = clock_mono_ms(),
+		.phase = "",
+		.saved = saved,
 		.terminal = isatty(STDERR_FILENO) && s->log.level >= LOG_LEVEL_INFO,
 	};
-	return (struct slot_progress){.ctx = p, .report = report};
+}
+
+struct slot_progress progress_writing(struct progress *p)
+{
+	return (struct slot_progress){.ctx = p, .report = report_writing};
+}
+
+struct slot_progress progress_fetching(struct progress *p)
+{
+	return (struct slot_progress){.ctx = p, .report = report_fetching};
 }
 
 void progress_end(struct progress *p)

@@ -51,6 +51,7 @@ struct session {
 	bool new_boot; /* the kernel's boot id is not the one that state knows */
 	char boot_id[40];
 	bool txn_again; /* this transaction repeats one that failed, with the same release */
+	const char *offline_from; /* --offline-from: a further old image, NULL = none */
 	bool baseline_fresh; /* the health baseline was taken in this very run */
 };
 

@@ -10,6 +10,7 @@
 #include "agent/base/hash.h"
 #include "agent/plan/plan.h"
 #include "agent/poll/backoff.h"
+#include "agent/way.h"
 #include "hooks/health.h"
 
 #define STATE_FAILED_MAX  32 /* oldest are dropped */
@@ -32,7 +33,7 @@ struct state_slot {
 	char version[PLAN_VERSION_SIZE];
 	uint8_t manifest[HASH_SIZE];
 	int64_t support_end;
-	struct plan_image images[PLAN_IMAGES_MAX]; /* name, size, leaf_alg and leaves are used */
+	struct plan_image images[PLAN_IMAGES_MAX]; /* name … leaves, and index */
 	size_t image_count;
 };
 
@@ -55,6 +56,12 @@ struct state_txn {
 	int64_t started;
 	bool from_bundle;
 	bool by_hand;
+};
+
+/* What the offer that waits would take, as far as a poll or a check has looked. */
+struct state_offer_plan {
+	bool made;
+	struct way_sum sum;
 };
 
 struct state_failed {
@@ -92,6 +99,7 @@ struct state {
 	struct plan offer;
 	char offer_why[160];
 	int64_t offer_not_before;
+	struct state_offer_plan offer_plan;
 
 	struct health_baseline baseline;
 	char baseline_slot; /* the committed slot it was taken on */

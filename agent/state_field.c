@@ -258,6 +258,8 @@ int state_field_read(const struct state_field *fields, const json_t *obj, void *
 		return err_set(e, E_STATE, "an object is missing");
 	for (const struct state_field *f = fields; !is_end(f); f++) {
 		const json_t *v = json_object_get(obj, f->name);
+		if (!v && f->optional)
+			continue;
 		if (!v)
 			return err_set(e, E_STATE, "\"%s\" is missing", f->name);
 		if (read_value(f, v, base, e) < 0)

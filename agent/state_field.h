@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/base/err.h"
@@ -35,14 +36,15 @@ struct state_field {
 	const struct state_field *fields;
 	size_t count;
 	size_t max;
+	bool optional; /* may be missing (older agents did not write it): stays as it is */
 };
 
 /* The struct at `base` as an object; new reference, NULL when out of memory. */
 json_t *state_field_write(const struct state_field *fields, const void *base);
 
 /*
- * Reads an object into the struct at `base`. Every field must be there and in
- * range (E_STATE names it); members that no field names are ignored, because a
+ * Reads an object into the struct at `base`. Every field that is not optional must be
+ * there and in range (E_STATE names it); members that no field names are ignored, because a
  * newer agent may have written them before it was rolled back.
  */
 int state_field_read(

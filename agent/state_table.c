@@ -20,6 +20,8 @@
 #define LIST(t, m, c, f)  {.name = #m, .kind = STATE_LIST, .offset = offsetof(t, m), \
 	.size = SIZE(t, m[0]), .fields = (f), .count = offsetof(t, c), \
 	.max = SIZE(t, m) / SIZE(t, m[0])}
+#define OPTIONAL(t, m, f)  {.name = #m, .kind = STATE_OBJECT, .offset = offsetof(t, m), \
+	.fields = (f), .optional = true}
 #define END		  {.kind = STATE_OBJECT}
 /* clang-format on */
 
@@ -68,6 +70,7 @@ static const struct state_field image_table[] = {
 	OBJECT(struct plan_image, full, object_table),
 	WORD(struct plan_image, encoding, encoding_word, PLAN_ZSTD + 1),
 	OBJECT(struct plan_image, pieces, object_table),
+	OPTIONAL(struct plan_image, index, object_table),
 	END,
 };
 
@@ -107,6 +110,27 @@ static const struct state_field txn_table[] = {
 	TIME(struct state_txn, started),
 	BOOL(struct state_txn, from_bundle),
 	BOOL(struct state_txn, by_hand),
+	END,
+};
+
+static const char *way_word(int i)
+{
+	return way_name((enum way)i);
+}
+
+static const struct state_field way_sum_table[] = {
+	WORD(struct way_sum, way, way_word, WAY_MIXED + 1),
+	UINT(struct way_sum, data),
+	UINT(struct way_sum, tables),
+	UINT(struct way_sum, requests),
+	UINT(struct way_sum, full),
+	UINT(struct way_sum, write),
+	END,
+};
+
+static const struct state_field offer_plan_table[] = {
+	BOOL(struct state_offer_plan, made),
+	OBJECT(struct state_offer_plan, sum, way_sum_table),
 	END,
 };
 
@@ -167,6 +191,7 @@ const struct state_field state_table[] = {
 	OBJECT(struct state, offer, plan_table),
 	TEXT(struct state, offer_why),
 	TIME(struct state, offer_not_before),
+	OPTIONAL(struct state, offer_plan, offer_plan_table),
 	OBJECT(struct state, baseline, baseline_table),
 	LETTER(struct state, baseline_slot),
 	BYTES(struct state, seed),

@@ -37,15 +37,29 @@ static json_t *slot_object(const struct session *s, char name)
 		"support_end", time_or_null(slot->support_end));
 }
 
+/* `fetch` is all that travels, with the tables. */
+static json_t *plan_object(const struct state_offer_plan *p)
+{
+	const struct way_sum *m = &p->sum;
+
+	if (!p->made)
+		return json_null();
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "way", way_name(m->way), "fetch",
+		(json_int_t)(m->data + m->tables), "tables", (json_int_t)m->tables, "requests",
+		(json_int_t)m->requests, "full", (json_int_t)m->full, "write",
+		(json_int_t)m->write);
+}
+
 static json_t *offer_object(const struct session *s)
 {
 	const struct plan *p = &s->state.offer;
 
 	if (p->release == 0)
 		return json_null();
-	return json_pack("{s:I,s:s,s:s,s:s,s:o}", "release", (json_int_t)p->release, "version",
+	return json_pack("{s:I,s:s,s:s,s:s,s:o,s:o}", "release", (json_int_t)p->release, "version",
 		p->version, "class", plan_class_name(p->update_class), "why", s->state.offer_why,
-		"not_before", time_or_null(s->state.offer_not_before));
+		"not_before", time_or_null(s->state.offer_not_before), "plan",
+		plan_object(&s->state.offer_plan));
 }
 
 static json_t *failed_array(const struct session *s)
@@ -184,6 +198,17 @@ static void print_slot(const json_t *status, const char *name)
 	putchar('\n');
 }
 
+static void print_plan(const json_t *plan)
+{
+	const double mib = 1024.0 * 1024.0;
+
+	if (!json_is_object(plan))
+		return;
+	printf("            by %s: fetches %.1f MiB (full: %.1f MiB), writes %.1f MiB\n",
+		text(plan, "way"), (double)number(plan, "fetch") / mib,
+		(double)number(plan, "full") / mib, (double)number(plan, "write") / mib);
+}
+
 static void print_waiting(const json_t *status)
 {
 	const json_t *offer = json_object_get(status, "offer");
@@ -202,6 +227,7 @@ static void print_waiting(const json_t *status)
 			text(offer, "why"));
 		if (json_is_string(json_object_get(offer, "not_before")))
 			printf("            not before %s\n", text(offer, "not_before"));
+		print_plan(json_object_get(offer, "plan"));
 	} else {
 		puts("offer       none");
 	}

@@ -15,12 +15,6 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 /* Ends a transaction that failed before its trial; `why` goes to the journal. Returns -1. */
 int txn_abort(struct session *s, const struct err *why);
 
-/* Leaf lists of written images, kept beside the state for the trial's second look. */
-int txn_keep_leaves(
-	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e);
-int txn_load_leaves(
-	struct session *s, const struct plan_image *image, struct buf *out, struct err *e);
-
 /* txn_activate.c */
 
 /* Steps 7 and 8: pre-activate hooks, baseline, set trial. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/factory.h"
 #include "agent/txn.h"
 
 static void record_boot(struct session *s, const struct running *d)
@@ -23,6 +24,17 @@ static void record_boot(struct session *s, const struct running *d)
 			d->on_trial ? 1 : 0, "tries", (int)d->facts.tries));
 	if (d->fallback)
 		session_record(s, JOURNAL_BOOT_FALLBACK, JOURNAL_NOTE, E_BOOT, NULL);
+}
+
+/* What the factory left beside the state, if it fits; an update goes on without it. */
+static void ask_factory(struct session *s, struct state_slot *slot)
+{
+	struct err why = {0};
+
+	if (factory_load(s->data, s->config.product, &s->backstop, slot, &why) < 0 &&
+		why.code != E_NOTFOUND)
+		log_line(&s->log, LOG_LEVEL_WARN, "factory-not-used code=%s reason=\"%s\"",
+			err_name(why.code), why.text);
 }
 
 /*
@@ -45,6 +57,7 @@ static void adopt_running_slot(struct session *s, const struct running *d)
 		.epoch = s->backstop.epoch,
 	};
 	snprintf(slot->version, sizeof(slot->version), "factory");
+	ask_factory(s, slot);
 }
 
 static int note_new_boot(struct session *s, const struct running *d, struct err *e)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/base/must.h"
+#include "agent/leaves.h"
 #include "agent/txn.h"
 #include "hooks/health.h"
 
@@ -29,7 +30,7 @@ static int check_leaves_again(struct session *s, const struct running *d, struct
 		AUTO_BUF struct buf leaves = buf_make(0);
 		if (!is_read_only_format(image->format))
 			continue;
-		if (txn_load_leaves(s, image, &leaves, e) < 0)
+		if (leaves_load(s, image, &leaves, e) < 0)
 			return -1;
 		for (size_t k = 0; k < places->count; k++) {
 			if (strcmp(places->parts[k].image, image->name) == 0 &&

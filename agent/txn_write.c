@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps 1 to 6 of the transaction: intent, spoil, write, read back, record. */
-#include <dirent.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/base/clock.h"
-#include "agent/base/file.h"
 #include "agent/base/must.h"
+#include "agent/leaves.h"
+#include "agent/planning.h"
 #include "agent/progress.h"
 #include "agent/txn.h"
-
-#define LEAVES_MAX (32u * (SLOT_IMAGE_MAX / SLOT_LEAF_SIZE))
+#include "agent/ways.h"
 
 /*
  * Failures of the way to the server do not use up a release's attempts. Other
@@ -89,196 +86,6 @@ int txn_abort(struct session *s, const struct err *why)
 	return -1;
 }
 
-int txn_keep_leaves(
-	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e)
-{
-	AUTO_CLOSE int dir = -1;
-	char name[HASH_HEX_SIZE];
-
-	hash_to_hex(image->leaves.sha256, name);
-	if (file_make_dir(s->data, "leaves", &dir, e) < 0 ||
-		file_replace(dir, name, leaves, (size_t)image->leaves.length, 0600, e) < 0)
-		return err_wrap(e, "keeping the leaves of %s", image->name);
-	return 0;
-}
-
-/* Does one of the slots still need this leaf list? */
-static bool is_needed(const struct state *st, const char *name)
-{
-	char hex[HASH_HEX_SIZE];
-
-	for (size_t i = 0; i < 2; i++) {
-		for (size_t k = 0; k < st->slots[i].image_count; k++) {
-			hash_to_hex(st->slots[i].images[k].leaves.sha256, hex);
-			if (strcmp(hex, name) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Lists of images that are in no slot any more; what cannot be removed is removed next time. */
-static void drop_old_leaves(struct session *s)
-{
-	struct err ignored = {0};
-	int fd = -1;
-
-	if (file_make_dir(s->data, "leaves", &fd, &ignored) < 0)
-		return;
-	DIR *dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return;
-	}
-	for (struct dirent *d; (d = readdir(dir));) {
-		if (d->d_name[0] != '.' && !is_needed(&s->state, d->d_name))
-			unlinkat(dirfd(dir), d->d_name, 0);
-	}
-	closedir(dir);
-}
-
-int txn_load_leaves(
-	struct session *s, const struct plan_image *image, struct buf *out, struct err *e)
-{
-	AUTO_CLOSE int dir = -1;
-	char name[HASH_HEX_SIZE];
-	uint8_t digest[HASH_SIZE];
-
-	hash_to_hex(image->leaves.sha256, name);
-	*out = buf_make((size_t)image->leaves.length);
-	if (file_make_dir(s->data, "leaves", &dir, e) < 0 || file_read(dir, name, out, e) < 0)
-		return err_wrap(e, "leaves of %s", image->name);
-	if (hash_bytes(HASH_SHA256, out->data, out->len, digest, e) < 0)
-		return -1;
-	if (!MUST("txn.kept-leaves-hash", hash_equal(digest, image->leaves.sha256)))
-		return err_set(e, E_HASH, "the kept leaves of %s are not those of the release",
-			image->name);
-	return 0;
-}
-
-/* Reads a small object whole and verifies it before anybody looks into it. */
-static int read_object(const struct object_source *src, const struct plan_object *o, size_t cap,
-	const char *what, struct buf *out, struct err *e)
-{
-	struct reader r = {0};
-	uint8_t digest[HASH_SIZE];
-	AUTO_FREE uint8_t *data = NULL;
-
-	if (o->length == 0 || o->length > cap)
-		return err_set(e, E_META, "%s is signed with %" PRIu64 " bytes", what, o->length);
-	data = malloc((size_t)o->length);
-	if (!data)
-		return err_set(e, E_NOMEM, "no memory for %s", what);
-	if (src->open(src->ctx, o->sha256, o->length, &r, e) < 0)
-		return err_wrap(e, "%s", what);
-	int rc = r.read(r.ctx, 0, data, (size_t)o->length, e);
-	reader_close(&r);
-	if (rc < 0 || hash_bytes(HASH_SHA256, data, (size_t)o->length, digest, e) < 0)
-		return err_wrap(e, "%s", what);
-	if (!MUST("txn.table-hash", hash_equal(digest, o->sha256)))
-		return err_set(e, E_HASH, "%s differs from its signed hash", what);
-	*out = (struct buf){.data = steal_ptr(data),
-		.len = (size_t)o->length,
-		.cap = (size_t)o->length,
-		.limit = (size_t)o->length};
-	return 0;
-}
-
-/* Tables of one image, verified; freed by free_tables. */
-struct tables {
-	struct buf leaves;
-	struct slot_pieces pieces;
-};
-
-static void free_tables(struct tables *t)
-{
-	buf_free(&t->leaves);
-	slot_pieces_free(&t->pieces);
-}
-
-static int load_tables(const struct object_source *src, const struct plan_image *image,
-	struct tables *t, struct err *e)
-{
-	AUTO_BUF struct buf pieces = buf_make(0);
-	char what[80];
-	size_t cap = SLOT_PIECES_HEADER + SLOT_PIECES_ENTRY * (size_t)slot_piece_count(image->size);
-
-	*t = (struct tables){0};
-	snprintf(what, sizeof(what), "leaves of %s", image->name);
-	if (image->leaves.length != slot_leaf_count(image->size) * HASH_SIZE)
-		return err_set(e, E_META, "%s: %" PRIu64 " bytes do not fit an image of %" PRIu64,
-			what, image->leaves.length, image->size);
-	if (read_object(src, &image->leaves, LEAVES_MAX, what, &t->leaves, e) < 0)
-		return -1;
-	snprintf(what, sizeof(what), "pieces of %s", image->name);
-	if (read_object(src, &image->pieces, cap, what, &pieces, e) < 0)
-		return -1;
-	if (slot_pieces_parse(
-		    pieces.data, pieces.len, image->size, image->full.length, &t->pieces, e) < 0)
-		return err_wrap(e, "%s", what);
-	return 0;
-}
-
-static enum slot_encoding encoding_of(enum plan_encoding c)
-{
-	return c == PLAN_ZSTD ? SLOT_ZSTD : c == PLAN_ZLIB ? SLOT_ZLIB : SLOT_NONE;
-}
-
-/* The part of the slot that has the image's name; policy has seen that there is one. */
-static int find_part(
-	const struct config_slot *slot, const char *image, size_t *index, struct err *e)
-{
-	for (size_t i = 0; i < slot->count; i++) {
-		if (strcmp(slot->parts[i].image, image) == 0) {
-			*index = i;
-			return 0;
-		}
-	}
-	return err_set(e, E_COMPAT, "the slot has no place for image %.32s", image);
-}
-
-static int write_image(struct session *s, struct slot_target *target, size_t index,
-	const struct plan_image *image, const struct object_source *src, struct tables *t,
-	const struct slot_progress *progress, struct slot_stats *stats, struct err *e)
-{
-	struct reader full = {0};
-
-	if (load_tables(src, image, t, e) < 0)
-		return -1;
-	if (src->open(src->ctx, image->full.sha256, image->full.length, &full, e) < 0)
-		return err_wrap(e, "image %s", image->name);
-	struct slot_image si = {
-		.name = image->name,
-		.size = image->size,
-		.leaf_alg = image->leaf_alg,
-		.leaves = t->leaves.data,
-		.encoding = encoding_of(image->encoding),
-		.pieces = &t->pieces,
-		.full = full,
-	};
-	int rc = slot_write(target, index, &si, progress, stats, e);
-	reader_close(&full);
-	if (rc < 0)
-		return -1;
-	return txn_keep_leaves(s, image, t->leaves.data, e);
-}
-
-/* Parts in the order of the release's images, and the bytes that each must hold. */
-static int choose_parts(const struct session *s, const struct running *d, const struct plan *p,
-	struct slot_part *parts, uint64_t *needed, struct err *e)
-{
-	const struct config_slot *slot = config_slot_of(&s->config, d->target);
-
-	for (size_t i = 0; i < p->image_count; i++) {
-		size_t at = 0;
-		if (find_part(slot, p->images[i].name, &at, e) < 0)
-			return -1;
-		parts[i] = slot->parts[at];
-		needed[i] = p->images[i].size;
-	}
-	return 0;
-}
-
 static void mark_slot(struct session *s, const struct running *d, const struct plan *p,
 	enum state_slot_status status)
 {
@@ -312,33 +119,109 @@ static int make_target_unbootable(struct session *s, const struct running *d, co
 	return slot_spoil(target, e);
 }
 
-static int fill_parts(struct session *s, struct slot_target *target, struct offer *o,
-	struct tables *tables, const struct slot_progress *report, struct slot_stats *stats,
-	struct err *e)
-{
-	const struct plan *p = &o->manifest->plan;
+/* What was measured, beside the writer's own numbers. */
+struct written {
+	enum way way;
+	uint64_t fetched; /* bytes of all objects */
+	uint64_t saved; /* compared with full */
+};
 
-	for (size_t i = 0; i < p->image_count; i++) {
-		if (write_image(s, target, i, &p->images[i], &o->objects, &tables[i], report, stats,
-			    e) < 0)
+/* The second look of the trial, and the next update, ask for the leaves again. */
+static int keep_leaves(struct session *s, const struct ways *w, struct err *e)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		if (leaves_keep(s, w->image[i].image, w->image[i].leaves.data, e) < 0)
 			return -1;
 	}
-	return slot_finish(target, report, e);
+	return 0;
 }
 
-static int write_images(struct session *s, struct slot_target *target, struct offer *o,
+static int write_images(struct session *s, struct slot_target *target, struct ways *w,
 	struct slot_stats *stats, struct err *e)
 {
-	/* The leaf lists are asked again by the read-back of slot_finish. */
-	struct tables tables[PLAN_IMAGES_MAX] = {0};
 	struct progress progress;
-	struct slot_progress report = progress_start(&progress, s);
+	struct way_sum sum;
 
-	int rc = fill_parts(s, target, o, tables, &report, stats, e);
+	ways_sum(w, &sum);
+	progress_start(&progress, s, way_saved(&sum, sum.data + sum.tables));
+	struct slot_progress writing = progress_writing(&progress);
+	struct slot_progress fetching = progress_fetching(&progress);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < w->count; i++)
+		rc = ways_write(w, i, target, &writing, &fetching, stats, e);
+	if (rc == 0)
+		rc = slot_finish(target, &writing, e);
 	progress_end(&progress);
-	for (size_t i = 0; i < PLAN_IMAGES_MAX; i++)
-		free_tables(&tables[i]);
 	return rc;
+}
+
+/* What is whole already is neither spoiled nor written: the plan has just read it all. */
+static int fill_target(struct session *s, const struct running *d, struct slot_target *target,
+	struct ways *w, struct slot_stats *stats, struct err *e)
+{
+	if (w->whole) {
+		for (size_t i = 0; i < w->count; i++)
+			stats->leaves_kept += slot_leaf_count(w->image[i].image->size);
+		return keep_leaves(s, w, e);
+	}
+	if (make_target_unbootable(s, d, w->plan, target, e) < 0 ||
+		write_images(s, target, w, stats, e) < 0)
+		return -1;
+	return keep_leaves(s, w, e);
+}
+
+static void log_plan(const struct session *s, const struct ways *w)
+{
+	struct way_sum sum;
+
+	ways_sum(w, &sum);
+	log_line(&s->log, LOG_LEVEL_INFO,
+		"plan way=%s data=%" PRIu64 " tables=%" PRIu64 " requests=%" PRIu64 " full=%" PRIu64
+		" write=%" PRIu64,
+		way_name(sum.way), sum.data, sum.tables, sum.requests, sum.full, sum.write);
+}
+
+/* Steps 3 to 6: planned with the old content still there, so that a dead server costs nothing. */
+static int plan_and_fill(struct session *s, const struct running *d, const struct ways_request *r,
+	struct slot_target *target, struct slot_stats *stats, struct written *written,
+	struct err *e)
+{
+	struct ways *w = NULL;
+	struct way_sum sum;
+
+	if (ways_make(r, &w, e) < 0)
+		return -1;
+	planning_keep(s, w);
+	log_plan(s, w);
+	int rc = fill_target(s, d, target, w, stats, e);
+	ways_sum(w, &sum);
+	*written = (struct written){
+		.way = sum.way,
+		.fetched = w->meter.bytes,
+		.saved = way_saved(&sum, w->meter.bytes),
+	};
+	ways_free(w);
+	return rc;
+}
+
+static void add_number(json_t *data, const char *key, uint64_t n)
+{
+	json_object_set_new(data, key, json_integer((json_int_t)n));
+}
+
+static void record_written(struct session *s, const struct plan *p, const struct slot_stats *stats,
+	const struct written *w)
+{
+	json_t *data = session_release_data(p->release, p->epoch, p->manifest);
+
+	json_object_set_new(data, "way", json_string(way_name(w->way)));
+	add_number(data, "kept", stats->leaves_kept);
+	add_number(data, "written", stats->leaves_written);
+	add_number(data, "fetched", w->fetched);
+	add_number(data, "saved", w->saved);
+	add_number(data, "from_target", stats->from_target);
+	add_number(data, "from_seed", stats->from_seed);
+	session_record(s, JOURNAL_WRITTEN, JOURNAL_OK, E_OK, data);
 }
 
 int txn_write(struct session *s, const struct running *d, struct offer *o, struct err *e)
@@ -349,35 +232,33 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	uint64_t needed[PLAN_IMAGES_MAX];
 	struct slot_target *target = NULL;
 	struct slot_stats stats = {0};
+	struct written written = {0};
 
 	if (!MUST("txn.target-choice",
 		    d->target && d->target != d->booted && d->target != d->committed))
 		return err_set(e, E_BUSY, "there is no slot that neither runs nor is committed");
-	if (choose_parts(s, d, p, parts, needed, e) < 0)
+	if (ways_choose_parts(config_slot_of(&s->config, d->target), p, parts, needed, e) < 0)
 		return -1;
 	if (slot_open_target(
 		    parts, needed, p->image_count, running->parts, running->count, &target, e) < 0)
 		return -1;
-	int rc = make_target_unbootable(s, d, p, target, e);
-	if (rc == 0)
-		rc = write_images(s, target, o, &stats, e);
+	struct ways_request r = {
+		.session = s, .running = d, .plan = p, .objects = &o->objects, .parts = parts};
+	int rc = plan_and_fill(s, d, &r, target, &stats, &written, e);
 	slot_close_target(target);
 	if (rc < 0)
 		return -1;
 	log_line(&s->log, LOG_LEVEL_INFO,
-		"written slot=%c release=%" PRIu64 " leaves-kept=%" PRIu64
-		" leaves-written=%" PRIu64 " bytes-fetched=%" PRIu64,
-		d->target, p->release, stats.leaves_kept, stats.leaves_written,
-		stats.bytes_fetched);
+		"written slot=%c release=%" PRIu64 " way=%s leaves-kept=%" PRIu64
+		" leaves-written=%" PRIu64 " bytes-fetched=%" PRIu64 " bytes-saved=%" PRIu64,
+		d->target, p->release, way_name(written.way), stats.leaves_kept,
+		stats.leaves_written, written.fetched, written.saved);
 	mark_slot(s, d, p, STATE_SLOT_WRITTEN);
 	s->state.txn.phase = STATE_TXN_WRITTEN;
-	json_t *data = session_release_data(p->release, p->epoch, p->manifest);
-	json_object_set_new(data, "kept", json_integer((json_int_t)stats.leaves_kept));
-	json_object_set_new(data, "written", json_integer((json_int_t)stats.leaves_written));
-	json_object_set_new(data, "fetched", json_integer((json_int_t)stats.bytes_fetched));
-	session_record(s, JOURNAL_WRITTEN, JOURNAL_OK, E_OK, data);
+	record_written(s, p, &stats, &written);
 	if (session_store(s, e) < 0)
 		return -1;
-	drop_old_leaves(s);
+	leaves_drop_old(s);
+	ways_clean(s);
 	return 0;
 }

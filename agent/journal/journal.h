@@ -44,6 +44,8 @@
 	X(INSTALL, "install.start", "install", 1, "a transaction begins or ends its writing")      \
 	X(INSTALL_AGAIN, "install.again", "install", 0,                                            \
 		"the same transaction once more, with the same end")                               \
+	X(WAY, "install.way", "install", 0,                                                        \
+		"a way of getting an image failed; the next one is tried")                         \
 	X(WRITTEN, "install.written", "install", 1, "the target slot is whole and read back")      \
 	X(ACTIVATE, "install.activate", "install", 1, "the target slot is put on trial")           \
 	X(INTERRUPTED, "txn.interrupted", "install", 1, "a transaction was found interrupted")     \

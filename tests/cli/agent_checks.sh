@@ -50,15 +50,31 @@ damage() {
 	chmod u+w "$file" && printf '\252\125' | dd of="$file" bs=1 seek=24 conv=notrunc status=none
 }
 
+# whole_only: release 2 has no index and data, so that `full` is the only way.
+whole_only() {
+	forge <<'PY'
+m = r.manifest(2)
+for key in "index", "data":
+    m["images"][0].pop(key, None)
+r.put_manifest(2, m)
+PY
+}
+
 for field in leaves full.pieces; do
 	hostile_case
 	damage "$field"
+	whole_only
 	hostile_poll "$field with other bytes" E_HASH --word "differs from its signed hash" --wrote --stored '*'
 	hostile_case
 	damage "$field"
+	whole_only
 	repo bundle 2 --out "$T/now/2.pawl" >/dev/null 2>&1 || forge <<<"r.pack('$T/now/2.pawl', 2)"
 	hostile_bundle "$field with other bytes, bundle" E_HASH --word "differs from its signed hash" --wrote --time
 done
+
+hostile_case
+damage full.pieces
+hostile_take "a delta does not ask for the pieces of full" 2 p poll --now
 
 # --- A bundle from the network may not be older than what was seen -------------------------
 hostile_case

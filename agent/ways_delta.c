@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* WAY_DELTA: what neither target nor seeds have, out of `data`. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/buf.h"
+#include "agent/ways_parts.h"
+
+/* Frames are full but for the ends of generations; content-defined entries leave a quarter. */
+#define FRAMES_CAP(size)                                                                           \
+	(SLOT_FRAMES_HEADER + SLOT_FRAMES_ENTRY * ((size_t)((size) / (SLOT_FRAME_SIZE / 2)) +      \
+							  4 * SLOT_GENERATIONS))
+
+static void free_seeds(struct way_delta *d)
+{
+	slot_match_free(&d->match);
+	d->match = (struct slot_match){0};
+	for (size_t i = 0; i < d->seed_count; i++)
+		slot_seed_close(d->seeds[i]);
+	d->seed_count = 0;
+}
+
+void ways_free_delta(struct way_delta *d)
+{
+	free_seeds(d);
+	slot_frames_free(&d->frames);
+	table_free(&d->index_bytes);
+	table_free(&d->old_bytes);
+	*d = (struct way_delta){0};
+}
+
+/* --- Tables ---------------------------------------------------------------------------- */
+
+static int load_tables(struct ways *w, struct ways_image *im, struct err *e)
+{
+	const struct plan_image *i = im->image;
+	struct way_delta *d = &im->delta;
+	AUTO_TABLE struct table frames = {0};
+
+	if (ways_get_table(w, im, &i->frames, FRAMES_CAP(i->size), "frames", false, &frames, e) <
+			0 ||
+		ways_get_table(
+			w, im, &i->index, TABLES_INDEX_MAX, "index", true, &d->index_bytes, e) < 0)
+		return -1;
+	if (slot_index_parse(d->index_bytes.data, d->index_bytes.len, i->size, &d->index, e) < 0)
+		return err_wrap(e, "index of %s", i->name);
+	if (slot_frames_parse(frames.data, frames.len, i->size, i->data.length, &d->frames, e) <
+			0 ||
+		slot_frames_check(&d->frames, &d->index, e) < 0)
+		return err_wrap(e, "frames of %s", i->name);
+	return 0;
+}
+
+/*
+ * Where content was cut by itself, the running slot can be searched only with the
+ * lengths of its own index. Without one it is no seed; that costs bytes, nothing
+ * else. -1 for a server that cannot be asked.
+ */
+static int load_old_index(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	struct err why = {0};
+
+	if (!im->old || im->old->index.length == 0)
+		return 0;
+	uint64_t cost = ways_table_cost(w, &im->old->index);
+	if (cost >= limit)
+		return 0;
+	if (ways_get_table(w, im, &im->old->index, TABLES_INDEX_MAX, "old index", true,
+		    &d->old_bytes, &why) == 0 &&
+		slot_index_parse(
+			d->old_bytes.data, d->old_bytes.len, im->old->size, &d->old, &why) == 0) {
+		im->cost[WAY_DELTA].tables += cost;
+		d->has_old = d->old.content_defined;
+		return 0;
+	}
+	log_line(&w->session->log, LOG_LEVEL_INFO, "no-old-index image=%s reason=\"%s\"",
+		im->image->name, why.text);
+	if (ways_is_passable(why.code))
+		return 0;
+	*e = why;
+	return -1;
+}
+
+/* --- Seeds and the match ------------------------------------------------------------------ */
+
+static bool open_seed(struct ways *w, struct ways_image *im, const char *path, uint64_t size,
+	const struct slot_index *lengths)
+{
+	struct way_delta *d = &im->delta;
+	struct slot_seed_request r = {
+		.path = path, .size = size, .lengths = lengths, .scratch_dir = w->tables.dir};
+	struct err why = {0};
+
+	if (slot_seed_open(&r, &d->seeds[d->seed_count], &why) == 0) {
+		d->seed_count++;
+		return true;
+	}
+	log_line(&w->session->log, LOG_LEVEL_WARN, "no-seed path=%s code=%s reason=\"%s\"", path,
+		err_name(why.code), why.text);
+	return false;
+}
+
+static bool is_same_image(const struct ways_image *im)
+{
+	return im->old && hash_equal(im->old->leaves.sha256, im->image->leaves.sha256);
+}
+
+/* The running slot, by its own index or, for blocks, as it lies there. */
+static void open_running(struct ways *w, struct ways_image *im)
+{
+	struct way_delta *d = &im->delta;
+	const struct slot_index *lengths = NULL;
+	uint64_t part = 0;
+	struct err ignored = {0};
+
+	if (!im->running)
+		return;
+	if (d->index.content_defined) {
+		lengths = is_same_image(im) ? &d->index : d->has_old ? &d->old : NULL;
+		if (!lengths)
+			return;
+	}
+	uint64_t size = lengths ? lengths->image_size : im->old ? im->old->size : im->image->size;
+	/* What the state says of its size is a hint; a part has no more than it has. */
+	if (!lengths && slot_part_size(im->running, &part, &ignored) == 0 && part < size)
+		size = part;
+	open_seed(w, im, im->running, size, lengths);
+}
+
+static int match(struct ways *w, struct ways_image *im, struct slot_match *out, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	struct slot_match_request r = {
+		.index = &d->index,
+		.frames = &d->frames,
+		.survey = &im->survey,
+		.seeds = d->seeds,
+		.seed_count = d->seed_count,
+		.scratch_dir = w->tables.dir,
+	};
+
+	*out = (struct slot_match){0};
+	return slot_match_make(&r, out, e);
+}
+
+/*
+ * The file of --offline-from with these lengths, if that leaves less to fetch than
+ * what there is now. `at` is its place among the seeds.
+ */
+static int try_offline(struct ways *w, struct ways_image *im, size_t at,
+	const struct slot_index *lengths, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	struct slot_seed *before = d->seed_count > at ? d->seeds[at] : NULL;
+	struct slot_match with;
+
+	if (d->match.data_bytes == 0)
+		return 0;
+	d->seed_count = at;
+	bool opened = open_seed(w, im, w->offline, 0, lengths);
+	int rc = opened ? match(w, im, &with, e) : 0;
+	if (opened && rc == 0 && with.data_bytes < d->match.data_bytes) {
+		slot_seed_close(before);
+		slot_match_free(&d->match);
+		d->match = with;
+		return 0;
+	}
+	if (opened && rc == 0)
+		slot_match_free(&with);
+	if (opened)
+		slot_seed_close(d->seeds[at]);
+	d->seeds[at] = before;
+	d->seed_count = before ? at + 1 : at;
+	return rc;
+}
+
+static int use_offline(struct ways *w, struct ways_image *im, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	size_t at = d->seed_count;
+
+	if (!w->offline)
+		return 0;
+	if (!d->index.content_defined)
+		return try_offline(w, im, at, NULL, e);
+	/* It may be the old image or the new one: only its content tells. */
+	if (d->has_old && try_offline(w, im, at, &d->old, e) < 0)
+		return -1;
+	return try_offline(w, im, at, &d->index, e);
+}
+
+static int plan_match(struct ways *w, struct ways_image *im, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	AUTO_FREE struct byte_range *ranges = NULL;
+	size_t n = 0;
+
+	open_running(w, im);
+	if (match(w, im, &d->match, e) < 0 || use_offline(w, im, e) < 0)
+		return -1;
+	for (size_t i = 0; i < d->seed_count; i++)
+		slot_seed_settle(d->seeds[i]);
+	if (slot_frames_ranges(&d->frames, d->match.need, SLOT_GENERATIONS, &ranges, &n, NULL, e) <
+		0)
+		return -1;
+	ways_count(&im->cost[WAY_DELTA], ranges, n);
+	im->cost[WAY_DELTA].possible = true;
+	return 0;
+}
+
+int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e)
+{
+	struct way_cost *c = &im->cost[WAY_DELTA];
+	const struct plan_image *i = im->image;
+	struct err why = {0};
+
+	if (c->failed || c->possible || !i->has_delta || !ways_can_decode(i->data_encoding))
+		return 0;
+	ways_free_delta(&im->delta);
+	*c = (struct way_cost){
+		.tables = ways_table_cost(w, &i->index) + ways_table_cost(w, &i->frames)};
+	if (c->tables >= limit)
+		return 0;
+	if (load_tables(w, im, &why) == 0) {
+		if (im->delta.index.content_defined && !is_same_image(im) &&
+			load_old_index(w, im, limit - c->tables, e) < 0)
+			return -1;
+		if (plan_match(w, im, &why) == 0)
+			return 0;
+	}
+	if (!ways_is_passable(why.code)) {
+		*e = why;
+		return -1;
+	}
+	ways_free_delta(&im->delta);
+	ways_rule_out(w, im, WAY_DELTA, &why);
+	return 0;
+}

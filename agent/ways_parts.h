@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the single ways share; for agent/ways*.c only. */
+#pragma once
+
+#include "agent/ways.h"
+
+/*
+ * Each looks whether its way can be gone and sets its row of im->cost; -1 only
+ * for what stops the whole plan (a server that cannot be asked).
+ */
+int ways_plan_copy(struct ways *w, struct ways_image *im, struct err *e);
+int ways_plan_patch(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e);
+int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e);
+int ways_plan_full(struct ways *w, struct ways_image *im, struct err *e);
+
+/* Loads the piece table, and so makes the cost of WAY_FULL exact. */
+int ways_load_pieces(struct ways *w, struct ways_image *im, struct err *e);
+
+/* The pieces that WAY_COPY reads, and a reader for them; out of im->copy. */
+int ways_open_copy(struct ways_image *im, struct reader *out, struct err *e);
+
+/* Frees what a way has loaded; what was never loaded is fine. */
+void ways_free_delta(struct way_delta *d);
+void ways_free_patch(struct way_patch *p);
+
+/* Plans one image anew: its target was written to, and ways with `failed` are out. */
+int ways_plan_again(struct ways *w, struct ways_image *im, struct err *e);
+
+/*
+ * A failure that is about what one way needs (missing on the server, wrong
+ * there, not built in, no room for it), so that another way may still do.
+ */
+bool ways_is_passable(enum err_code c);
+
+/* Logs why a way cannot be gone, and marks it. */
+void ways_rule_out(struct ways *w, struct ways_image *im, enum way way, const struct err *why);
+
+/* What fetching these ranges takes, as a row of the table; `tables` stays. */
+void ways_count(struct way_cost *c, const struct byte_range *ranges, size_t count);
+
+/* A table of this image by its hash; `what` is "index", "frames" … */
+int ways_get_table(struct ways *w, const struct ways_image *im, const struct plan_object *o,
+	size_t cap, const char *what, bool map, struct table *out, struct err *e);
+
+/* Does this piece of 4 MiB hold a wanted leaf? */
+bool ways_wants_piece(const struct ways_image *im, uint64_t piece);
+
+/* Its length, if it is not in the cache. */
+uint64_t ways_table_cost(const struct ways *w, const struct plan_object *o);
+
+/* Is the image in the running slot what the state says of it, to the last leaf? */
+bool ways_is_intact(struct ways *w, const struct ways_image *im);
+
+bool ways_can_decode(enum plan_encoding c);
+enum slot_encoding ways_encoding(enum plan_encoding c);
