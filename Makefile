@@ -114,7 +114,8 @@ $(foreach m,$(MODULES) publisher,$(eval $(call module_rules,$(m))))
 
 ALL_PKGS = $(call pkgs_of,$(MODULES) publisher)
 # Goals that compile nothing themselves do not ask.
-QUIET_GOALS := clean help deps deps-% check check-long demo format% lint-% $(KCONFIG_GOALS) %_defconfig
+QUIET_GOALS := clean help deps deps-% check check-long check-boot check-boot-long check-boot-sandbox \
+	check-boot-rpi demo format% lint-% $(KCONFIG_GOALS) %_defconfig
 ifneq ($(filter-out $(QUIET_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(call pkg_cflags,$(ALL_PKGS))
 endif
@@ -155,7 +156,7 @@ clean:
 	rm -rf $(O)
 
 help:
-	@sed -n 's/^#: //p' $(S)/Makefile $(S)/scripts/*.mk $(S)/tests/tests.mk $(S)/packaging/install.mk
+	@sed -n 's/^#: //p' $(S)/Makefile $(S)/scripts/*.mk $(S)/tests/tests.mk $(S)/tests/boot/*.mk $(S)/packaging/install.mk
 
 #: make                build pawl and pawl-repo into $(O) (default: build)
 #: make clean          remove $(O)

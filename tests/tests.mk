@@ -85,10 +85,10 @@ demo-here: programs test-tools
 # --- arm64: built by a cross compiler, unit tests run by qemu's user mode ----------------------
 #: make cross-arm64    builds everything for arm64 and runs the unit tests there (needs deps-cross)
 ARM64 := aarch64-linux-gnu
+ARM64_MAKE = $(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
+	PKG_CONFIG="env PKG_CONFIG_LIBDIR=/usr/lib/$(ARM64)/pkgconfig:/usr/share/pkgconfig pkg-config"
 cross-arm64:
-	+$(Q)$(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
-		PKG_CONFIG="env PKG_CONFIG_LIBDIR=/usr/lib/$(ARM64)/pkgconfig:/usr/share/pkgconfig pkg-config" \
-		cross-here
+	+$(Q)$(ARM64_MAKE) cross-here
 cross-here: programs $(UNIT_PROGRAMS)
 	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="qemu-aarch64-static")
 
@@ -131,10 +131,17 @@ TEST_TOOLS += $(O)/tests/bench/slot_install
 $(O)/tests/bench/slot_install: $(O)/tests/bench/slot_install.o $(call archives,slot base)
 	$(call link,$@,$<,slot base)
 
+# The driver of tests/bench/plan_bench.sh.
+TEST_TOOLS += $(O)/tests/bench/slot_plan
+$(O)/tests/bench/slot_plan: $(O)/tests/bench/slot_plan.o $(call archives,slot base)
+	$(call link,$@,$<,slot base)
+
 # Kills a program at its Nth writing system call, for tests/crash.
 TEST_TOOLS += $(O)/tests/crash/kill_at
 $(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
 	$(call link,$@,$<)
+
+include $(S)/tests/boot/boot.mk
 
 # Last, so that everything above could add to it.
 test-tools: $(TEST_TOOLS)

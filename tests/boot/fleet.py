@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of real boots share: a publisher with a web server, images with chosen faults,
+a disk, and what can be read from it without the agent's help."""
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+SOURCE = os.environ["PAWL_SOURCE"]
+sys.path.insert(0, os.path.join(SOURCE, "tests", "lib"))
+import check_slot  # noqa: E402
+
+MIB = 1 << 20
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+
+
+def command(*words, **more):
+    """Runs it; on failure its output is in the exception."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=dict(os.environ, PATH=PATH), check=False, **more)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)}: {done.returncode}\n{done.stdout[-2000:]}")
+    return done.stdout
+
+
+class Publisher:
+    """Keys, a repository, and nginx with a certificate for the host as the guest sees it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.repo = os.path.join(folder, "repo")
+        self.server = os.path.join(folder, "server")
+        os.makedirs(self.server)
+        self.call("--product", "demo", "init")
+        self.public = os.path.join(self.repo, "public")
+        self.root = os.path.join(self.public, "metadata", "1.root.json")
+        self.make_certificate()
+        said = command("bash", "-c", ". tests/lib/server.sh && server_start \"$0\" \"$1\" >&2 && "
+                       "echo \"$SERVER_URL\"", self.server, self.public, cwd=SOURCE)
+        self.port = re.search(r"127\.0\.0\.1:(\d+)", said).group(1)
+
+    def stop(self):
+        pid = os.path.join(self.server, "nginx.pid")
+        if os.path.exists(pid):
+            with open(pid, encoding="ascii") as f:
+                subprocess.run(["kill", f.read().strip()], check=False)
+
+    def call(self, *words):
+        return command(os.environ["PAWL_REPO"], "--repo", self.repo, *words)
+
+    def make_certificate(self):
+        """The certificate of tests/lib/server.sh, for 10.0.2.2."""
+        d = self.server
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        command("openssl", "req", "-x509", *curve, "-days", "30", "-subj", "/CN=Pawl test CA",
+                "-keyout", f"{d}/ca.key", "-out", f"{d}/ca.pem")
+        command("openssl", "req", *curve, "-subj", "/CN=10.0.2.2", "-keyout", f"{d}/server.key",
+                "-out", f"{d}/server.csr")
+        with open(f"{d}/ext", "w", encoding="ascii") as f:
+            f.write("subjectAltName=IP:10.0.2.2\n")
+        command("openssl", "x509", "-req", "-in", f"{d}/server.csr", "-CA", f"{d}/ca.pem",
+                "-CAkey", f"{d}/ca.key", "-CAcreateserial", "-days", "30", "-extfile",
+                f"{d}/ext", "-out", f"{d}/server.pem")
+
+    def release(self, images, number, fault=None, publish=True):
+        backstop = os.path.join(self.folder, f"backstop-{number}.json")
+        self.call("allot", "--out", backstop)
+        image = images.make(self, number, backstop, fault)
+        self.call("--quiet", "release", "--release", str(number), "--version", f"{number}.0.0",
+                  "--compatible", images.compatible, "--class", "functional", "--level", "1",
+                  "--support-end", "2036-12-31", "--image", f"rootfs={image}")
+        if publish:
+            self.call("--quiet", "publish")
+        return image
+
+
+# A kernel that hangs at its first instruction: the header that U-Boot looks at, and `b .`.
+def hanging_kernel():
+    code = struct.pack("<II", 0x14000000, 0)
+    return (code + struct.pack("<QQQQQQ", 0, 65536, 0xA, 0, 0, 0) + b"ARM\x64" +
+            struct.pack("<I", 0)).ljust(65536, b"\0")
+
+
+class Images:
+    """Root file systems, alike but for what a fault changes."""
+
+    # A line that runs in the middle of the boot.
+    SPOILERS = {
+        "panic": "echo c >/proc/sysrq-trigger",
+        # The processor stands still with interrupts off is not to be had from user space; this
+        # is a system whose watchdog is not fed any more and that does nothing else.
+        "silent": "kill -9 $(cat /run/watchdog.pid); sleep 100000",
+    }
+
+    def __init__(self, folder, base, layout, mib, settings):
+        self.folder = folder
+        self.base = base
+        self.mib = mib
+        self.settings = settings
+        with open(os.path.join(SOURCE, "partitions/layouts", layout, "pawl.conf"),
+                  encoding="utf-8") as f:
+            self.config = f.read()
+        self.compatible = re.search(r"^compatible = (.*)$", self.config, re.M).group(1)
+
+    def configure(self, publisher):
+        text = re.sub(r"^url = .*$", f"url = https://10.0.2.2:{publisher.port}/\n"
+                      "ca-file = /etc/pawl/ca.pem", self.config, flags=re.M)
+        text = text.replace("[boot]\n", f"[boot]\ntries = {self.settings['tries']}\n")
+        return text + "\n[policy]\nauto = all\n\n[health]\ndeadline = 20\n"
+
+    def make(self, publisher, number, backstop, fault):
+        tree = os.path.join(self.folder, f"tree-{number}")
+        command("cp", "-a", self.base, tree)
+        shutil.copy(publisher.root, f"{tree}/usr/share/pawl/root.json")
+        shutil.copy(backstop, f"{tree}/usr/share/pawl/backstop.json")
+        shutil.copy(f"{publisher.server}/ca.pem", f"{tree}/etc/pawl/ca.pem")
+        write(f"{tree}/etc/pawl/pawl.conf", self.configure(publisher))
+        write(f"{tree}/etc/release", f"{number}\n")
+        write(f"{tree}/usr/lib/pawl/hooks/health/required.d/10-check",
+              f"#!/bin/sh\nexit {1 if fault == 'unhealthy' else 0}\n", 0o755)
+        if fault in self.SPOILERS:
+            write(f"{tree}/etc/spoiler", f"#!/bin/sh\n{self.SPOILERS[fault]}\n", 0o755)
+        if fault == "hang":
+            with open(f"{tree}/boot/Image", "wb") as f:
+                f.write(hanging_kernel())
+        image = os.path.join(self.folder, f"rootfs-{number}.ext4")
+        command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^orphan_file", "-E",
+                "root_owner=0:0", "-d", tree, image, f"{self.mib}M")
+        shutil.rmtree(tree)
+        if fault == "truncated":
+            size = os.path.getsize(image)
+            os.truncate(image, size // 2)
+            os.truncate(image, size)
+        return image
+
+
+def write(path, text, mode=0o644):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+class Disk:
+    """The device's disk, as an outsider reads it."""
+
+    def __init__(self, path, layout):
+        self.path = path
+        table = json.loads(command("sfdisk", "--json", path))["partitiontable"]
+        self.parts = {p.get("name", str(i)): (p["start"] * 512, p["size"] * 512)
+                      for i, p in enumerate(table["partitions"], 1)}
+        with open(os.path.join(SOURCE, "partitions/layouts", layout, "fw_env.config"),
+                  encoding="ascii") as f:
+            rows = [line.split() for line in f if line.strip() and line[0] != "#"]
+        self.copies = [(int(r[1], 16), int(r[2], 16)) for r in rows]
+
+    def read(self, offset, size):
+        with open(self.path, "rb") as f:
+            f.seek(offset)
+            return f.read(size)
+
+    def environment(self):
+        """A digest of both copies: the same when nothing was written."""
+        return [hashlib.sha256(self.read(*c)).hexdigest() for c in self.copies]
+
+    def release_in(self, slot, publisher):
+        """The release whose signed leaves are all in the slot; None when there is none."""
+        offset, size = self.parts["rootfs-" + slot.lower()]
+        part = self.path + ".slot"
+        with open(part, "wb") as f:
+            f.write(self.read(offset, size))
+        releases = check_slot.load_releases(publisher.public, "demo")
+        number, _ = check_slot.release_of(releases, {"rootfs": part})
+        os.unlink(part)
+        return number
+
+    def journal(self):
+        """Milestones on the data partition, after the file system's own recovery."""
+        offset, size = self.parts["data"]
+        part = self.path + ".data"
+        with open(part, "wb") as f:
+            f.write(self.read(offset, size))
+        subprocess.run(["e2fsck", "-fy", part], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, env=dict(os.environ, PATH=PATH), check=False)
+        out = self.path + ".journal"
+        shutil.rmtree(out, ignore_errors=True)
+        os.makedirs(out)
+        command("debugfs", "-R", f"rdump /journal {out}", part)
+        records = []
+        for name in sorted(os.listdir(f"{out}/journal")):
+            if name.startswith("m-"):
+                with open(f"{out}/journal/{name}", "rb") as f:
+                    lines = f.read().rstrip(b"\0").splitlines()
+                records += [json.loads(line) for line in lines[1:]]
+        os.unlink(part)
+        return records

@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real boots on QEMU's arm64 machine: the qemu-arm64 layout, U-Boot built from Debian's source
+with its fragment, Debian's kernel, pawl. Prints TAP.
+
+usage: qemu_arm64.py PREPARED-FOLDER WORK-FOLDER SCENARIO...
+
+Every reset comes from the guest or its watchdog; the exceptions are power cuts, which are named.
+Whether a slot is whole is judged by tests/lib/check_slot.py against the signed leaves.
+"""
+import json
+import os
+import shutil
+import sys
+import time
+import traceback
+import zlib
+
+import fleet
+from machine import Machine, Stuck
+
+LAYOUT = "qemu-arm64"
+SLOT_MIB = 56
+TRIES = 2
+BOOT = 90  # seconds for a boot on a busy machine; six on an idle one
+
+
+class Device:
+    """A machine with a disk from the layout, release 1 in slot A, provisioned."""
+
+    def __init__(self, prepared, folder):
+        os.makedirs(folder)
+        self.folder = folder
+        self.publisher = fleet.Publisher(folder)
+        self.images = fleet.Images(folder, os.path.join(prepared, "tree"), LAYOUT, SLOT_MIB,
+                                   {"tries": TRIES})
+        self.number = 1
+        self.make_disk(prepared, self.publisher.release(self.images, 1))
+        self.machine = Machine(folder, [
+            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "256",
+            "-serial", "stdio", "-bios", os.path.join(prepared, "u-boot.bin"),
+            "-drive", "if=none,id=d,format=raw,file=disk.img", "-device", "sdhci-pci",
+            "-device", "sd-card,drive=d", "-netdev", "user,id=n", "-device",
+            "virtio-net-pci,netdev=n,romfile=", "-device", "i6300esb,addr=0x5",
+            "-action", "watchdog=reset"])
+        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), LAYOUT)
+
+    def make_disk(self, prepared, image):
+        """As an integrator does it: genimage with the layout's own file."""
+        inputs = os.path.join(self.folder, "input")
+        os.makedirs(inputs)
+        layout = os.path.join(fleet.SOURCE, "partitions/layouts", LAYOUT)
+        shutil.copy(os.path.join(prepared, "boot.scr"), inputs)
+        os.link(image, f"{inputs}/rootfs.ext4")
+        with open(f"{layout}/env.txt", encoding="ascii") as f:
+            text = f.read().replace("pawl_ticks=7800", "pawl_ticks=2800")
+        fleet.write(f"{inputs}/env.txt", text)
+        fleet.command("mkenvimage", "-r", "-s", "0x10000", "-o", f"{inputs}/env.bin",
+                      f"{inputs}/env.txt")
+        fleet.command("mke2fs", "-q", "-t", "ext4", "-O", "^orphan_file", f"{inputs}/data.ext4",
+                      "64M")
+        os.makedirs(f"{self.folder}/empty")
+        fleet.command("genimage", "--config", f"{layout}/genimage.cfg", "--inputpath", inputs,
+                      "--outputpath", self.folder, "--tmppath", f"{self.folder}/tmp",
+                      "--rootpath", f"{self.folder}/empty")
+        shutil.rmtree(inputs)
+
+    def make_ready(self):
+        """First boot in the factory."""
+        self.machine.start()
+        self.machine.expect("^GUEST ready", BOOT)
+        self.machine.type("pawl provision && reboot")
+        return self.wait_ready("A")
+
+    # --- steps ---------------------------------------------------------------
+    def wait_ready(self, slot, seconds=BOOT):
+        """The guest is up, in this slot, and what pawl health did is over."""
+        self.machine.expect(r"^GUEST ready", seconds)
+        found = self.state()
+        if found["booted"] != slot:
+            raise Stuck(f"slot {found['booted']} runs, not {slot}")
+        return found
+
+    def state(self):
+        _, said = self.machine.run("pawl status --json")
+        return json.loads(said[said.index("{"):])
+
+    def publish(self, fault=None):
+        self.number += 1
+        os.unlink(self.publisher.release(self.images, self.number, fault))
+        return self.number
+
+    def poll(self):
+        """Polls; the agent restarts the machine when it installed something."""
+        self.machine.type("pawl poll --now")
+
+    # --- the environment, behind the agent's back: the machine is off ----------
+    def write_environment(self, contents):
+        with open(self.disk.path, "r+b") as f:
+            for (offset, _), data in zip(self.disk.copies, contents):
+                f.seek(offset)
+                f.write(data)
+
+    def spoil_environment(self, which):
+        self.machine.power_cut()
+        contents = [self.disk.read(*c) for c in self.disk.copies]
+        for i in which:
+            contents[i] = contents[i][:100] + bytes(400) + contents[i][500:]
+        self.write_environment(contents)
+        return self.disk.environment()
+
+    def environment_valid(self):
+        return [zlib.crc32(data[5:]) == int.from_bytes(data[:4], "little")
+                for data in (self.disk.read(*c) for c in self.disk.copies)]
+
+    def reasons(self, release):
+        """Why the journal says that this release was left."""
+        return [r["rc"] for r in self.disk.journal()
+                if r["evt"] == "update.rolledback" and r["data"].get("release") == release]
+
+
+class Report:
+    """TAP; one number for all devices that run at a time."""
+
+    def __init__(self):
+        self.count = 0
+        self.bad = 0
+
+    def check(self, good, name, more=""):
+        self.count += 1
+        self.bad += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {name}", flush=True)
+        if not good and more:
+            print("".join(f"# {line}\n" for line in str(more).splitlines()), end="", flush=True)
+
+    def equal(self, got, wanted, name):
+        self.check(got == wanted, name, f"got {got!r}, wanted {wanted!r}")
+
+
+# --- Scenarios: each leaves the device in a committed slot, on release `d.committed` -----------
+
+def other(slot):
+    return "B" if slot == "A" else "A"
+
+
+class Watch:
+    """What happened to the machine between two points."""
+
+    def __init__(self, d):
+        self.machine = d.machine
+        self.resets = len(d.machine.resets)
+        self.watchdogs = d.machine.watchdogs
+        self.harness = len(d.machine.by_harness)
+
+    def check(self, t, name, resets, watchdogs=0, by_harness=()):
+        m = self.machine
+        t.equal((m.resets[self.resets:], m.watchdogs - self.watchdogs,
+                 tuple(m.by_harness[self.harness:])),
+                (["guest-reset"] * resets, watchdogs, tuple(by_harness)),
+                f"{name}: {resets} resets by the guest, {watchdogs} of them by the watchdog")
+
+
+def good(d, t):
+    """A whole update; then a boot that writes nothing."""
+    old, new = d.slot, other(d.slot)
+    watch = Watch(d)
+    release = d.publish()
+    d.poll()
+    state = d.wait_ready(new, 3 * BOOT)
+    t.equal((state["committed"], state["on_trial"]), (new, False),
+            f"good: release {release} is committed in slot {new}")
+    watch.check(t, "good", 1)
+    t.equal(d.disk.release_in(new, d.publisher), release, "good: every leaf of it is the signed one")
+    t.equal(d.disk.release_in(old, d.publisher), d.committed, "good: the old slot is whole")
+    d.slot, d.committed = new, release
+    before = d.disk.environment()
+    d.machine.type("reboot")
+    d.wait_ready(new)
+    t.equal(d.disk.environment(), before, "good: the next boot writes no byte of the environment")
+    watch.check(t, "good", 2)
+
+
+def come_back(d, t, fault, resets, watchdogs, codes):
+    """A bad release: the device comes back by itself, says why, and does not try it again."""
+    watch = Watch(d)
+    release = d.publish(fault)
+    d.poll()
+    d.machine.expect("Pawl: committed . trial [AB]|trial [AB], order", 2 * BOOT)
+    state = d.wait_ready(d.slot, 5 * BOOT)
+    t.equal((state["committed"], state["on_trial"]), (d.slot, False),
+            f"{fault}: back in the committed slot")
+    watch.check(t, fault, resets, watchdogs)
+    t.equal(d.disk.release_in(d.slot, d.publisher), d.committed, f"{fault}: which is whole")
+    reasons = d.reasons(release)
+    t.check(reasons and set(reasons) <= set(codes), f"{fault}: the journal says why", reasons)
+    before = d.disk.environment()
+    _, said = d.machine.run("pawl poll --now")
+    t.equal(d.disk.environment(), before, f"{fault}: it is not tried again")
+    t.equal([f["release"] for f in d.state()["failed"]].count(release), 1,
+            f"{fault}: status names it")
+    t.check(d.disk.release_in(other(d.slot), d.publisher) is None,
+            f"{fault}: what failed cannot boot any more", said)
+
+
+def panic(d, t):
+    """The kernel panics in every boot of the trial; panic=5 restarts it."""
+    come_back(d, t, "panic", TRIES + 1, 0, ["E_BOOT", "E_HEALTH"])
+
+
+def hang(d, t):
+    """The kernel hangs at its first instruction; the watchdog that U-Boot started resets."""
+    come_back(d, t, "hang", TRIES + 1, TRIES, ["E_BOOT", "E_HEALTH"])
+
+
+def silent(d, t):
+    """The system stops in the middle of its boot and feeds no watchdog."""
+    come_back(d, t, "silent", TRIES + 1, TRIES, ["E_BOOT", "E_HEALTH"])
+
+
+def unhealthy(d, t):
+    """The health check says no until its deadline."""
+    come_back(d, t, "unhealthy", 2, 0, ["E_HEALTH"])
+
+
+def truncated(d, t):
+    """Half of the root file system is missing, in what was signed."""
+    come_back(d, t, "truncated", TRIES + 1, 0, ["E_BOOT", "E_HEALTH"])
+
+
+def power_cut(d, t):
+    """The user pulls the plug in the first boot of a good release."""
+    new = other(d.slot)
+    watch = Watch(d)
+    release = d.publish()
+    d.poll()
+    d.machine.expect(f"trial {new}, order", 3 * BOOT)
+    d.machine.expect("^GUEST rc", BOOT)
+    d.machine.power_cut()
+    d.machine.start()
+    state = d.wait_ready(new)
+    t.equal((state["committed"], state["on_trial"]), (new, False),
+            f"power cut: release {release} is not lost but committed")
+    watch.check(t, "power cut", 1, 0, ["power-cut"])
+    t.equal(d.disk.release_in(new, d.publisher), release, "power cut: and whole")
+    d.slot, d.committed = new, release
+
+
+def power_cut_tries(d, t):
+    """The plug is pulled in every boot of the trial: the committed slot comes back, and a higher
+    release can be had afterwards."""
+    new = other(d.slot)
+    watch = Watch(d)
+    release = d.publish()
+    d.poll()
+    for _ in range(TRIES):
+        d.machine.expect(f"trial {new}, order", 3 * BOOT)
+        d.machine.expect("^Starting kernel", BOOT)
+        d.machine.power_cut()
+        d.machine.start()
+    d.wait_ready(d.slot)
+    watch.check(t, "power cut in every try", 1, 0, ["power-cut"] * TRIES)
+    t.equal(d.reasons(release)[:1], ["E_BOOT"], "power cut in every try: the journal says why")
+
+
+def power_cut_install(d, t):
+    """The plug is pulled in the middle of the writing."""
+    watch = Watch(d)
+    release = d.publish()
+    d.poll()
+    d.machine.expect("offer release", BOOT)
+    time.sleep(4)
+    d.machine.power_cut()
+    t.equal(d.disk.release_in(other(d.slot), d.publisher), None,
+            "power cut while writing: the target is not whole")
+    d.machine.start()
+    d.wait_ready(d.slot)
+    t.equal(d.disk.release_in(d.slot, d.publisher), d.committed,
+            "power cut while writing: the committed slot is")
+    d.poll()
+    d.slot, d.committed = other(d.slot), release
+    d.wait_ready(d.slot, 3 * BOOT)
+    t.equal(d.disk.release_in(d.slot, d.publisher), release, "the next poll completes it")
+    watch.check(t, "power cut while writing", 1, 0, ["power-cut"])
+
+
+def reset_button(d, t):
+    """A reset in the first boot of a good release."""
+    new = other(d.slot)
+    watch = Watch(d)
+    release = d.publish()
+    d.poll()
+    d.machine.expect(f"trial {new}, order", 3 * BOOT)
+    d.machine.expect("^Starting kernel", BOOT)
+    d.machine.reset_button()
+    state = d.wait_ready(new)
+    t.equal(state["committed"], new, "reset button: the release is not lost but committed")
+    t.equal((d.machine.resets[watch.resets:], d.machine.by_harness[watch.harness:]),
+            (["guest-reset", "host-qmp-system-reset"], ["reset-button"]),
+            "reset button: and nothing else reset the machine")
+    d.slot, d.committed = new, release
+
+
+def env_one_bad(d, t):
+    """One copy of the environment is bad: boots go on, and the next update repairs it."""
+    bad = d.spoil_environment([0])
+    d.machine.start()
+    d.wait_ready(d.slot)
+    good(d, t)
+    t.check(d.disk.environment()[0] != bad[0] and d.environment_valid() == [True, True],
+            "one bad copy: both are good again after an update")
+
+
+def env_lost(d, t):
+    """Both copies are lost: U-Boot's built-in environment starts a whole slot, and the agent
+    touches nothing before somebody repairs it."""
+    kept = [d.disk.read(*c) for c in d.disk.copies]
+    d.spoil_environment([0, 1])
+    d.machine.start()
+    d.machine.expect("^GUEST ready", BOOT)
+    before = d.disk.environment()
+    status, said = d.machine.run("pawl poll --now")
+    t.check(status != 0 and "E_BOOTENV" in said, "lost environment: the agent refuses", said)
+    t.equal(d.disk.environment(), before, "lost environment: and leaves it alone")
+    d.machine.power_cut()
+    d.write_environment(kept)
+    d.machine.start()
+    d.wait_ready(d.slot)
+
+
+def cycles(d, t):
+    """Updates, one after the other, with nobody at the device."""
+    count = int(os.environ.get("PAWL_CYCLES", "50"))
+    watch = Watch(d)
+    done = 0
+    began = time.monotonic()
+    for _ in range(count):
+        new = other(d.slot)
+        release = d.publish()
+        d.poll()
+        state = d.wait_ready(new, 3 * BOOT)
+        if state["committed"] != new or d.disk.release_in(new, d.publisher) != release:
+            break
+        d.slot, d.committed = new, release
+        done += 1
+    seconds = time.monotonic() - began
+    t.equal(done, count, f"{count} updates with nobody at the device")
+    watch.check(t, "cycles", count)
+    print(f"#: {done} of {count} update cycles in {seconds:.0f} s")
+
+
+SCENARIOS = {f.__name__: f for f in (
+    good, panic, hang, silent, unhealthy, truncated, power_cut, power_cut_tries, power_cut_install,
+    reset_button, env_one_bad, env_lost, cycles)}
+
+
+def run_device(prepared, folder, names, t):
+    d = Device(prepared, folder)
+    d.slot, d.committed = "A", 1
+    began = time.monotonic()
+    try:
+        d.make_ready()
+        print(f"#: {time.monotonic() - began:.0f} s: factory")
+        for name in names:
+            began = time.monotonic()
+            SCENARIOS[name](d, t)
+            print(f"#: {time.monotonic() - began:.0f} s: {name}", flush=True)
+        milestones = d.disk.journal()
+        t.check(milestones, f"{len(milestones)} milestones in the journal")
+        status, said = d.machine.run("pawl journal verify")
+        t.check(status == 0, "the journal verifies", said)
+    except (Stuck, RuntimeError, OSError, KeyError, ValueError):
+        t.check(False, f"{os.path.basename(folder)} goes through", traceback.format_exc())
+    finally:
+        d.machine.kill()
+        d.publisher.stop()
+
+
+def main():
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    prepared, folder = sys.argv[1:3]
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    t = Report()
+    run_device(prepared, os.path.join(folder, "device"), sys.argv[3:], t)
+    print(f"1..{t.count}")
+    sys.exit(t.bad > 0)
+
+
+if __name__ == "__main__":
+    main()
