@@ -129,7 +129,7 @@ static int read_through(struct reading *r, struct device *d, uint64_t size, stru
 {
 	uint64_t at = 0;
 
-	if (r->lengths && pages_get(SLOT_CHUNK_MAX, &r->part, e) < 0)
+	if (pages_get(SLOT_CHUNK_MAX, &r->part, e) < 0)
 		return -1;
 	for (next_entry(r); r->more && at < size && r->read_errors > 0;) {
 		if (read_on(r, d, &at, size, e) < 0 ||

@@ -8,7 +8,7 @@
 #define NUMBER_MASK  ((1u << NUMBER_BITS) - 1)
 #define SETTLE_EVERY 65536u /* bytes */
 
-_Static_assert(SEED_ENTRIES_MAX == NUMBER_MASK, "an entry's number + 1 fits");
+_Static_assert(SEED_ENTRIES_MAX < 1u << NUMBER_BITS, "an entry's number + 1 fits");
 
 static uint64_t *hashes(const struct seed_table *t)
 {
@@ -30,16 +30,17 @@ static void settle_behind(const struct scratch *s, size_t end)
 int seed_table_get(
 	int dir, uint32_t count, bool with_offsets, struct seed_table *out, struct err *e)
 {
-	__attribute__((cleanup(seed_table_free))) struct seed_table t = {.count = count};
+	struct seed_table t = {.count = count};
 
 	assert(count <= SEED_ENTRIES_MAX);
 	if (scratch_get(dir, (size_t)count * sizeof(uint64_t), &t.hash, e) < 0)
 		return -1;
 	if (with_offsets &&
-		scratch_get(dir, ((size_t)count + 1) * sizeof(uint64_t), &t.offset, e) < 0)
+		scratch_get(dir, ((size_t)count + 1) * sizeof(uint64_t), &t.offset, e) < 0) {
+		seed_table_free(&t);
 		return -1;
+	}
 	*out = t;
-	t = (struct seed_table){0};
 	return 0;
 }
 
