@@ -71,10 +71,15 @@ objects_are_right() {
 		is "$(stat -c %a "$f")" 644 || return 1
 	done
 	is "$(field "$manifest" "len(set(o['sha256'] for i in j['images'] for o in
-		(i['leaves'], i['full'], i['full']['pieces'])))")" \
+		[i['leaves'], i['full'], i['full']['pieces']] +
+		([i['index'], i['data'], i['data']['frames']] if 'index' in i else [])))")" \
 		"$(find "$W/staging/demo-1" -path '*/objects/*/*' | wc -l)"
 }
 tap_check "objects have the names of their hashes" objects_are_right
+tap_check "an image has index and data, a small one needs none" is \
+	"$(field "$manifest" "['index' in i and 'data' in i for i in j['images']]")" "[True, False]"
+tap_check "the kind of index is told with its reason" \
+	is "$(echo "$out" | grep -c 'image rootfs: index of blocks: nothing speaks against')" 1
 tap_refuse "the same number again" 15 "only rise" make_release --release 1
 tap_refuse "an epoch below the last" 2 "--epoch" make_release --epoch 0
 tap_refuse "adopt where there is a release" 2 "already" repo adopt --version 0 \
@@ -104,12 +109,22 @@ echo 'verison = 2' >>"$T/release.ini"
 tap_refuse "a wrong key is named with its line" 10 "release.ini line 10" \
 	repo release --file "$T/release.ini"
 
+# --- index and data ---------------------------------------------------------------
+tap_refuse "an unknown kind of index" 2 "neither blocks, chunks nor auto" make_release --index x
+tap_refuse "a kind of index where there is none" 2 "either --index or --no-delta" \
+	make_release --index blocks --no-delta
+sed -i 's/^verison.*/no-delta = yes/' "$T/release.ini"
+tap_check "no-delta from a file" repo --quiet release --file "$T/release.ini" --product plain \
+	--compatible board
+tap_check "leaves both out" is "$(field "$W/staging/plain-1/manifest.json" \
+	"[k for k in ('index', 'data', 'patches') if k in j['images'][0]]")" "[]"
+
 # --- What an interrupted run left does not stand in the way ----------------------
 mkdir -p "$W/staging/.demo-3.new/objects/ab"
 echo x >"$W/staging/.demo-3.new/objects/ab/cd"
 echo x >"$W/staging/.demo-3.new/objects/.object.new"
 tap_check "after an interrupted run a release can be made again" make_release --release 3
-tap_check "and nothing is left of it" is "$(staged)" "./demo-1 ./demo-2 ./demo-3 "
+tap_check "and nothing is left of it" is "$(staged)" "./demo-1 ./demo-2 ./demo-3 ./plain-1 "
 
 # --- adopt -----------------------------------------------------------------------
 tap_check "adopt makes release 1 of a product that has none" repo --quiet adopt --product old \

@@ -102,6 +102,32 @@ ln -s timestamp.json "$W/public/metadata/1.extra.json"
 tap_refuse "a stray link is named" 21 "1.extra.json" repo verify
 restore
 
+# Signed and with the right hashes, but tables that do not fit the image or each other.
+cat >"$T/swap.py" <<'PY'
+import hashlib, json, os, sys
+stage, what = sys.argv[1], sys.argv[2]
+path = stage + '/manifest.json'
+j = json.load(open(path))
+image = j['images'][0]
+holder = image if what == 'index' else image['data']
+old = holder[what]
+name = lambda o: '%s/objects/%s/%s' % (stage, o['sha256'][:2], o['sha256'])
+data = bytearray(open(name(old), 'rb').read())
+data[8] ^= 0x10 # the image's size, in both
+hex = hashlib.sha256(data).hexdigest()
+holder[what] = {'sha256': hex, 'length': len(data)}
+os.makedirs(os.path.dirname(name(holder[what])), exist_ok=True)
+open(name(holder[what]), 'wb').write(data)
+json.dump(j, open(path, 'w'))
+PY
+for what in index frames; do
+	stage 1.2
+	python3 "$T/swap.py" "$W/staging/demo-3" "$what"
+	repo --quiet publish
+	tap_refuse "$what that does not fit is named" 21 "image rootfs" repo verify
+	restore
+done
+
 # Signed, but by nobody who may: the old online key after its rotation.
 old=$(find "$W/keys/retired" -name 'online-*.pem' ! -name '*.pub.pem')
 python3 - "$W/public/metadata/timestamp.json" "$old" <<'PY'
