@@ -14,6 +14,7 @@
 #include "agent/base/file.h"
 #include "agent/base/must.h"
 #include "agent/poll/bundle_directory.h"
+#include "agent/poll/bundle_pipe.h"
 #include "agent/poll/bundle_tar.h"
 
 static void cleanup_bundle(struct bundle **b)
@@ -48,15 +49,37 @@ int bundle_open_reader(
 
 /* --- A file ------------------------------------------------------------------------ */
 
+struct bundle_file {
+	int fd;
+	uint64_t start; /* of the bundle in the file */
+};
+
 static int file_read_at(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
 {
-	return file_pread_full(*(int *)ctx, data, len, offset, e);
+	const struct bundle_file *f = ctx;
+
+	return file_pread_full(f->fd, data, len, f->start + offset, e);
 }
 
 static void file_close(void *ctx)
 {
-	close(*(int *)ctx);
-	free(ctx);
+	struct bundle_file *f = ctx;
+
+	close(f->fd);
+	free(f);
+}
+
+/* Takes over `fd`: bytes from `start` to the end of a regular file. */
+static int open_file(
+	int *fd, uint64_t start, uint64_t end, const char *name, struct bundle **out, struct err *e)
+{
+	struct bundle_file *f = malloc(sizeof(*f));
+
+	if (!f)
+		return err_set(e, E_NOMEM, "no memory for a bundle");
+	*f = (struct bundle_file){.fd = steal_fd(fd), .start = start};
+	struct reader from = {.ctx = f, .read = file_read_at, .close = file_close};
+	return bundle_open_reader(&from, end > start ? end - start : 0, name, out, e);
 }
 
 int bundle_open(const char *path, struct bundle **out, struct err *e)
@@ -74,23 +97,56 @@ int bundle_open(const char *path, struct bundle **out, struct err *e)
 		return err_sys(e, E_IO, errno, "bundle %s", path);
 	if (!MUST("bundle.regular", S_ISREG(st.st_mode)))
 		return err_set(e, E_BUNDLE, "bundle %s is not a regular file", path);
-	int *ctx = malloc(sizeof(*ctx));
-	if (!ctx)
-		return err_set(e, E_NOMEM, "no memory for a bundle");
-	*ctx = steal_fd(&fd);
-	struct reader from = {.ctx = ctx, .read = file_read_at, .close = file_close};
-	return bundle_open_reader(&from, (uint64_t)st.st_size, path, out, e);
+	return open_file(&fd, 0, (uint64_t)st.st_size, path, out, e);
 }
 
 void bundle_close(struct bundle *b)
 {
 	if (!b)
 		return;
+	bundle_walk_end(b);
 	for (size_t i = 0; i < b->count; i++)
 		free(b->members[i].name);
 	free(b->members);
 	reader_close(&b->from);
+	bundle_pipe_close(b->pipe);
 	free(b);
+}
+
+/* --- A pipe ------------------------------------------------------------------------ */
+
+static int open_pipe(int fd, int spool_dir, const char *name, struct bundle **out, struct err *e)
+{
+	__attribute__((cleanup(cleanup_bundle))) struct bundle *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return err_set(e, E_NOMEM, "no memory for a bundle");
+	b->size = UINT64_MAX;
+	snprintf(b->name, sizeof(b->name), "%s", name);
+	if (bundle_pipe_open(fd, spool_dir, &b->pipe, e) < 0)
+		return -1;
+	b->from = bundle_pipe_kept(b->pipe);
+	if (bundle_read_directory(b, e) < 0)
+		return err_wrap(e, "bundle %.200s", name);
+	*out = steal_ptr(b);
+	return 0;
+}
+
+int bundle_open_stream(int fd, int spool_dir, const char *name, struct bundle **out, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, E_IO, errno, "bundle %s", name);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, E_BUNDLE, "bundle %s is a folder", name);
+	off_t start = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
+	if (start < 0)
+		return open_pipe(fd, spool_dir, name, out, e);
+	AUTO_CLOSE int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return err_sys(e, E_IO, errno, "bundle %s", name);
+	return open_file(&copy, (uint64_t)start, (uint64_t)st.st_size, name, out, e);
 }
 
 /* --- Serving members ----------------------------------------------------------------- */
@@ -146,96 +202,4 @@ struct fetcher bundle_metadata(struct bundle *b)
 struct fetcher bundle_targets(struct bundle *b)
 {
 	return (struct fetcher){.ctx = b, .get = get_target};
-}
-
-struct bundle_object {
-	struct bundle *b;
-	const struct bundle_member *member;
-	struct byte_range *ranges; /* what will be read, in places of the bundle */
-	size_t count;
-};
-
-static int object_expect(void *ctx, const struct byte_range *ranges, size_t count, struct err *e)
-{
-	struct bundle_object *o = ctx;
-	struct byte_range *moved = calloc(count ? count : 1, sizeof(*moved));
-
-	if (!moved)
-		return err_set(e, E_NOMEM, "no memory for %zu ranges", count);
-	for (size_t i = 0; i < count; i++)
-		moved[i] =
-			(struct byte_range){o->member->offset + ranges[i].offset, ranges[i].length};
-	free(o->ranges);
-	o->ranges = moved;
-	o->count = count;
-	o->b->announced = NULL;
-	return 0;
-}
-
-/* Several objects share one reader below: it is told whose turn it is. */
-static int announce(const struct bundle_object *o, struct err *e)
-{
-	const struct byte_range whole = {o->member->offset, o->member->size};
-	struct reader *from = &o->b->from;
-
-	if (!from->expect || o->b->announced == o)
-		return 0;
-	if (from->expect(from->ctx, o->ranges ? o->ranges : &whole, o->ranges ? o->count : 1, e) <
-		0)
-		return -1;
-	o->b->announced = o;
-	return 0;
-}
-
-static int object_read(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
-{
-	const struct bundle_object *o = ctx;
-
-	if (!MUST("bundle.object-place",
-		    offset <= o->member->size && len <= o->member->size - offset))
-		return err_set(e, E_SIZE, "bundle %s: no bytes %llu+%zu in %s", o->b->name,
-			(unsigned long long)offset, len, o->member->name);
-	if (announce(o, e) < 0 || read_bytes(o->b, o->member->offset + offset, data, len, e) < 0)
-		return err_wrap(e, "bundle %s: %s", o->b->name, o->member->name);
-	return 0;
-}
-
-static void object_close(void *ctx)
-{
-	struct bundle_object *o = ctx;
-
-	if (o->b->announced == o)
-		o->b->announced = NULL;
-	free(o->ranges);
-	free(o);
-}
-
-static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
-	struct reader *out, struct err *e)
-{
-	struct bundle *b = ctx;
-	char hex[HASH_HEX_SIZE];
-	char name[HASH_HEX_SIZE + 16];
-
-	hash_to_hex(sha256, hex);
-	snprintf(name, sizeof(name), "objects/%.2s/%s", hex, hex);
-	const struct bundle_member *m = bundle_find(b, name);
-	if (!m)
-		return err_set(e, E_NOTFOUND, "bundle %s has no %s", b->name, name);
-	if (!MUST("bundle.object-size", m->size == length))
-		return err_set(e, E_SIZE, "bundle %s: %s has %llu bytes, signed are %llu", b->name,
-			name, (unsigned long long)m->size, (unsigned long long)length);
-	struct bundle_object *o = calloc(1, sizeof(*o));
-	if (!o)
-		return err_set(e, E_NOMEM, "no memory for an object");
-	o->b = b;
-	o->member = m;
-	*out = (struct reader){
-		.ctx = o, .expect = object_expect, .read = object_read, .close = object_close};
-	return 0;
-}
-
-struct object_source bundle_objects(struct bundle *b)
-{
-	return (struct object_source){.ctx = b, .open = object_open};
 }

@@ -37,6 +37,17 @@ int bundle_open(const char *path, struct bundle **out, struct err *e);
 int bundle_open_reader(
 	struct reader *from, uint64_t size, const char *name, struct bundle **out, struct err *e);
 
+/*
+ * The same for what comes out of `fd` (standard input), which stays the caller's;
+ * `name` is for messages. A regular file is used as one. Anything else is read
+ * once, from front to back: its headers are judged as they come, and metadata,
+ * tables, small objects and heads of data are kept in a nameless file in the
+ * folder `spool_dir`. A larger object can be read forward only, while it comes: going
+ * back is E_IO. E_SPACE when a head does not fit into the folder, E_TIMEOUT when
+ * nothing comes for two minutes, E_BUNDLE when it ends too early.
+ */
+int bundle_open_stream(int fd, int spool_dir, const char *name, struct bundle **out, struct err *e);
+
 /* NULL is allowed. */
 void bundle_close(struct bundle *b);
 
@@ -48,8 +59,10 @@ int bundle_release_path(const struct bundle *b, char *path, size_t size, struct 
 
 /*
  * Names below metadata/ and targets/, and objects by hash; E_NOTFOUND for what
- * is not in it, E_SIZE for an object of another length than asked. Valid while
- * the bundle is open.
+ * is not in it, E_SIZE for an object of another length than asked. Of an object
+ * of which the bundle holds the first bytes only (NAME.head: it is for devices
+ * that run a later release), `expect` and `read` of others are E_NOTFOUND. Valid
+ * while the bundle is open.
  */
 struct fetcher bundle_metadata(struct bundle *b);
 struct fetcher bundle_targets(struct bundle *b);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/base/must.h"
+#include "agent/poll/bundle_pipe.h"
 #include "agent/poll/bundle_tar.h"
 
 static int read_bytes(
@@ -18,23 +19,37 @@ static int read_bytes(
 }
 
 /* What libarchive reads from: one block at a time, because all content is skipped. */
-struct walk {
+struct bundle_walk {
 	struct bundle *b;
+	struct archive *archive;
+	enum bundle_group last; /* of the member before */
+	uint64_t header; /* where the next one should be */
 	uint64_t pos;
 	uint8_t block[TAR_BLOCK];
 	struct err e; /* of a read that failed */
 };
 
+/* The next block or what is left of it; 0 at the end. */
+static int read_block(struct bundle_walk *w, size_t *len, struct err *e)
+{
+	const struct bundle *b = w->b;
+
+	*len = sizeof(w->block);
+	if (b->pipe)
+		return bundle_pipe_read(b->pipe, w->block, *len, len, e);
+	if (w->pos >= b->size)
+		*len = 0;
+	else if (b->size - w->pos < *len)
+		*len = (size_t)(b->size - w->pos);
+	return *len ? read_bytes(b, w->pos, w->block, *len, e) : 0;
+}
+
 static la_ssize_t walk_read(struct archive *a, void *ctx, const void **data)
 {
-	struct walk *w = ctx;
-	size_t len = sizeof(w->block);
+	struct bundle_walk *w = ctx;
+	size_t len;
 
-	if (w->pos >= w->b->size)
-		return 0;
-	if (w->b->size - w->pos < len)
-		len = (size_t)(w->b->size - w->pos);
-	if (read_bytes(w->b, w->pos, w->block, len, &w->e) < 0) {
+	if (w->e.code != E_OK || read_block(w, &len, &w->e) < 0) {
 		archive_set_error(a, EIO, "%s", w->e.text);
 		return -1;
 	}
@@ -45,29 +60,27 @@ static la_ssize_t walk_read(struct archive *a, void *ctx, const void **data)
 
 static la_int64_t walk_skip(struct archive *a, void *ctx, la_int64_t request)
 {
-	struct walk *w = ctx;
+	struct bundle_walk *w = ctx;
 	uint64_t left = w->b->size - w->pos;
 	uint64_t skip = request > 0 ? (uint64_t)request : 0;
 
 	(void)a;
 	if (skip > left)
 		skip = left;
+	/* Nothing is skipped then, and the read that follows fails: -1 makes libarchive 3.6 go round. */
+	if (w->b->pipe && bundle_pipe_pass(w->b, w->pos + skip, &w->e) < 0)
+		return 0;
 	w->pos += skip;
 	return (la_int64_t)skip;
 }
 
-static void cleanup_archive(struct archive **a)
-{
-	archive_read_free(*a);
-}
-
-static int fail_archive(struct archive *a, const struct walk *w, struct err *e)
+static int fail_archive(const struct bundle_walk *w, struct err *e)
 {
 	if (w->e.code != E_OK) {
 		*e = w->e;
 		return -1;
 	}
-	const char *why = archive_error_string(a);
+	const char *why = archive_error_string(w->archive);
 	return err_set(e, E_BUNDLE, "not a tar that is allowed here: %s", why ? why : "unknown");
 }
 
@@ -88,17 +101,17 @@ static bool agrees(struct archive *a, struct archive_entry *entry, uint64_t head
 	       !archive_entry_symlink(entry) && archive_entry_sparse_count(entry) == 0;
 }
 
-static int check_entry(const struct walk *w, struct archive *a, struct archive_entry *entry,
-	uint64_t header, char name[TAR_NAME_SIZE], struct err *e)
+static int check_entry(const struct bundle_walk *w, struct archive_entry *entry,
+	char name[TAR_NAME_SIZE], struct err *e)
 {
 	uint64_t size;
 
 	/* The block that libarchive read last is the header that it judged. */
 	if (bundle_read_header(w->block, name, &size, e) < 0)
 		return -1;
-	if (!MUST("bundle.one-header", w->pos == header + TAR_BLOCK))
+	if (!MUST("bundle.one-header", w->pos == w->header + TAR_BLOCK))
 		return err_set(e, E_BUNDLE, "%s: more than one header", name);
-	if (!agrees(a, entry, header, name, size))
+	if (!agrees(w->archive, entry, w->header, name, size))
 		return err_set(e, E_BUNDLE, "%s: its header can be read in two ways", name);
 	return 0;
 }
@@ -124,47 +137,69 @@ static int check_member(const struct bundle *b, const char *name, uint64_t data,
 	return 0;
 }
 
+/* Two names of one object: the same twice, or whole and its head. */
+static bool is_same(const char *a, const char *b)
+{
+	size_t n = strcspn(a, ".");
+
+	if (bundle_is_head(a) || bundle_is_head(b))
+		return n == strcspn(b, ".") && strncmp(a, b, n) == 0;
+	return strcmp(a, b) == 0;
+}
+
+/* Which of two counts differs between readers (CVE-2018-1000035 class). */
+static int check_new(const struct bundle *b, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		if (!MUST("bundle.duplicate", !is_same(b->members[i].name, name)))
+			return err_set(e, E_BUNDLE, "%s: is there twice", name);
+	}
+	return 0;
+}
+
 static int add_member(
 	struct bundle *b, const char *name, uint64_t data, uint64_t size, struct err *e)
 {
 	if (!MUST("bundle.members", b->count < BUNDLE_MEMBERS_MAX))
 		return err_set(e, E_BUNDLE, "more than %d members", BUNDLE_MEMBERS_MAX);
-	if (b->count % 64 == 0) {
-		struct bundle_member *more = realloc(b->members, (b->count + 64) * sizeof(*more));
-		if (!more)
-			return err_set(e, E_NOMEM, "no memory for the directory");
-		b->members = more;
-	}
+	if (check_new(b, name, e) < 0)
+		return -1;
 	char *copy = strdup(name);
 	if (!copy)
 		return err_set(e, E_NOMEM, "no memory for the directory");
-	b->members[b->count++] = (struct bundle_member){.name = copy, .offset = data, .size = size};
+	struct bundle_member *m = &b->members[b->count++];
+	*m = (struct bundle_member){
+		.name = copy,
+		.offset = data,
+		.size = size,
+		.state = b->pipe ? BUNDLE_COMING : BUNDLE_STORED,
+	};
+	if (bundle_group_of(name) == BUNDLE_TARGETS)
+		b->target = m;
 	return 0;
 }
 
-static int walk_members(
-	struct bundle *b, struct archive *a, struct walk *w, uint64_t *end, struct err *e)
+int bundle_walk_next(struct bundle *b, bool *more, struct err *e)
 {
-	enum bundle_group last = BUNDLE_METADATA;
+	struct bundle_walk *w = b->walk;
 	struct archive_entry *entry;
 	char name[TAR_NAME_SIZE] = "";
-	uint64_t header = 0;
-	int rc;
+	int rc = archive_read_next_header(w->archive, &entry);
 
-	while ((rc = archive_read_next_header(a, &entry)) == ARCHIVE_OK) {
-		if (check_entry(w, a, entry, header, name, e) < 0)
-			return -1;
-		uint64_t data = header + TAR_BLOCK;
-		uint64_t size = (uint64_t)archive_entry_size(entry);
-		if (check_member(b, name, data, size, &last, e) < 0 ||
-			add_member(b, name, data, size, e) < 0)
-			return -1;
-		header = data + (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
-	}
 	/* ARCHIVE_WARN too: what libarchive doubts is not for a root process. */
-	if (rc != ARCHIVE_EOF)
-		return fail_archive(a, w, e);
-	*end = header;
+	if (rc != ARCHIVE_OK && rc != ARCHIVE_EOF)
+		return fail_archive(w, e);
+	*more = rc == ARCHIVE_OK;
+	if (!*more)
+		return 0;
+	if (check_entry(w, entry, name, e) < 0)
+		return -1;
+	uint64_t data = w->header + TAR_BLOCK;
+	uint64_t size = (uint64_t)archive_entry_size(entry);
+	if (check_member(b, name, data, size, &w->last, e) < 0 ||
+		add_member(b, name, data, size, e) < 0)
+		return -1;
+	w->header = data + (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 	return 0;
 }
 
@@ -189,55 +224,72 @@ static int check_end(const struct bundle *b, uint64_t end, struct err *e)
 	return 0;
 }
 
-static int compare_members(const void *a, const void *b)
+void bundle_walk_end(struct bundle *b)
 {
-	return strcmp(
-		((const struct bundle_member *)a)->name, ((const struct bundle_member *)b)->name);
+	if (b->walk && b->walk->archive)
+		archive_read_free(b->walk->archive);
+	free(b->walk);
+	b->walk = NULL;
 }
 
-static int index_members(struct bundle *b, struct err *e)
+static int walk_start(struct bundle *b, struct err *e)
 {
-	if (b->count == 0)
-		return err_set(e, E_BUNDLE, "it is empty");
-	qsort(b->members, b->count, sizeof(b->members[0]), compare_members);
-	for (size_t i = 0; i < b->count; i++) {
-		const struct bundle_member *m = &b->members[i];
-		/* Which of two counts differs between readers (CVE-2018-1000035 class). */
-		if (!MUST("bundle.duplicate", i == 0 || strcmp(m->name, m[-1].name) != 0))
-			return err_set(e, E_BUNDLE, "%s: is there twice", m->name);
-		if (bundle_group_of(m->name) == BUNDLE_TARGETS)
-			b->target = m;
-	}
-	if (!MUST("bundle.target", b->target != NULL))
-		return err_set(e, E_BUNDLE, "it holds no release");
+	struct bundle_walk *w = calloc(1, sizeof(*w));
+
+	b->walk = w;
+	b->members = calloc(BUNDLE_MEMBERS_MAX, sizeof(*b->members));
+	if (!w || !b->members)
+		return err_set(e, E_NOMEM, "no memory for the directory");
+	w->b = b;
+	w->last = BUNDLE_METADATA;
+	w->archive = archive_read_new();
+	if (!w->archive)
+		return err_set(e, E_NOMEM, "no memory for libarchive");
+	/* Tar alone and no filter: no decompressor sees what nobody verified (CVE-2026-4424). */
+	if (archive_read_support_format_tar(w->archive) != ARCHIVE_OK ||
+		archive_read_set_skip_callback(w->archive, walk_skip) != ARCHIVE_OK)
+		return err_set(e, E_INTERNAL, "libarchive has no tar");
+	if (archive_read_open(w->archive, w, NULL, walk_read, NULL) != ARCHIVE_OK)
+		return fail_archive(w, e);
 	return 0;
+}
+
+/* All headers, or those before the content that comes out of a pipe. */
+static int walk_members(struct bundle *b, struct err *e)
+{
+	bool more = true;
+
+	while (more) {
+		if (bundle_walk_next(b, &more, e) < 0)
+			return -1;
+		if (more && b->pipe && b->walk->last == BUNDLE_OBJECTS)
+			return 0;
+	}
+	/* Where a pipe ends only shows when it was read to its end, which nothing needs. */
+	return b->pipe ? 0 : check_end(b, b->walk->header, e);
 }
 
 int bundle_read_directory(struct bundle *b, struct err *e)
 {
-	__attribute__((cleanup(cleanup_archive))) struct archive *a = archive_read_new();
-	struct walk w = {.b = b};
-	uint64_t end = 0;
-
-	if (!a)
-		return err_set(e, E_NOMEM, "no memory for libarchive");
 	/* Over a network: each header by itself, nothing of what lies between. */
 	if (b->from.expect && b->from.expect(b->from.ctx, NULL, 0, e) < 0)
 		return -1;
-	/* Tar alone and no filter: no decompressor sees what nobody verified (CVE-2026-4424). */
-	if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
-		archive_read_set_skip_callback(a, walk_skip) != ARCHIVE_OK)
-		return err_set(e, E_INTERNAL, "libarchive has no tar");
-	if (archive_read_open(a, &w, NULL, walk_read, NULL) != ARCHIVE_OK)
-		return fail_archive(a, &w, e);
-	if (walk_members(b, a, &w, &end, e) < 0 || check_end(b, end, e) < 0)
+	if (walk_start(b, e) < 0 || walk_members(b, e) < 0)
 		return -1;
-	return index_members(b, e);
+	if (b->count == 0)
+		return err_set(e, E_BUNDLE, "it is empty");
+	if (!MUST("bundle.target", b->target != NULL))
+		return err_set(e, E_BUNDLE, "it holds no release");
+	if (!b->pipe)
+		bundle_walk_end(b);
+	return 0;
 }
 
-const struct bundle_member *bundle_find(const struct bundle *b, const char *name)
+struct bundle_member *bundle_find(const struct bundle *b, const char *name)
 {
-	struct bundle_member key = {.name = (char *)(uintptr_t)name};
-
-	return bsearch(&key, b->members, b->count, sizeof(key), compare_members);
+	for (size_t i = 0; i < b->count; i++) {
+		if (strcmp(b->members[i].name, name) == 0)
+			return &b->members[i];
+	}
+	return NULL;
 }

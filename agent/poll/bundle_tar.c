@@ -75,12 +75,23 @@ static bool is_target(const char *name)
 	       strcmp(name, ".json") == 0;
 }
 
+/* Moves *p behind the name of an object, without what may follow a head's. */
+static bool take_object(const char **p)
+{
+	const char *folder = *p;
+
+	return take_hex(p, 2) && take_word(p, "/") && strncmp(folder, *p, 2) == 0 &&
+	       take_hex(p, HASH_HEX_SIZE - 1);
+}
+
 static bool is_object(const char *name)
 {
-	const char *folder = name;
+	return take_object(&name) && (*name == 0 || strcmp(name, BUNDLE_HEAD) == 0);
+}
 
-	return take_hex(&name, 2) && take_word(&name, "/") && strncmp(folder, name, 2) == 0 &&
-	       take_hex(&name, HASH_HEX_SIZE - 1) && *name == 0;
+bool bundle_is_head(const char *name)
+{
+	return take_word(&name, "objects/") && take_object(&name) && strcmp(name, BUNDLE_HEAD) == 0;
 }
 
 enum bundle_group bundle_group_of(const char *name)

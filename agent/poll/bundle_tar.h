@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 
 #define TAR_BLOCK     512
 #define TAR_NAME_SIZE 257 /* prefix, slash, name, NUL */
+#define BUNDLE_HEAD   ".head" /* behind the name of an object: only its first bytes */
 #define TAR_END_MAX   (2 * TAR_BLOCK + 10240) /* end marks and the rest of a record */
 
 /* The three groups, in the order in which they must come. */
@@ -22,6 +24,9 @@ enum bundle_group { BUNDLE_METADATA, BUNDLE_TARGETS, BUNDLE_OBJECTS, BUNDLE_UNKN
  * BUNDLE_UNKNOWN. No other name can lead anywhere ("../", "/etc").
  */
 enum bundle_group bundle_group_of(const char *name);
+
+/* Is it the name of a member that holds the first bytes of an object? */
+bool bundle_is_head(const char *name);
 
 /* "targets/P/releases/HASH.N.json" -> "P/releases/N.json"; E_SIZE when it does not fit. */
 int bundle_target_path(const char *name, char *path, size_t size, struct err *e);
