@@ -125,7 +125,10 @@ int slot_frames_parse(const uint8_t *data, size_t len, uint64_t image_size, uint
 	struct slot_frames *out, struct err *e);
 void slot_frames_free(struct slot_frames *f);
 
-/* Do the two tables belong together: are all streams as long as their frames? E_META. */
+/*
+ * Do the two tables belong together: are all streams as long as their frames, and does
+ * every entry lie within one frame? E_META.
+ */
 int slot_frames_check(const struct slot_frames *f, const struct slot_index *index, struct err *e);
 
 /* The frame of generation `g` that holds byte `at` of its stream; f->count where none does. */

@@ -246,6 +246,48 @@ static void refuses_lengths_that_do_not_add_up(void **state)
 	expect_refused(&c, c.len, CHUNK_SUM, "add up");
 }
 
+/* A changed table is refused, or it is one that adds up all the same (other hashes, say). */
+static void expect_refused_or_sound(const uint8_t *data, size_t len, uint64_t size)
+{
+	struct slot_walk w = {0};
+	struct slot_entry entry;
+	uint64_t sum = 0;
+	struct slot_index x;
+	struct err e = {0};
+
+	if (slot_index_parse(data, len, size, &x, &e) < 0) {
+		assert_int_equal(e.code, E_META);
+		return;
+	}
+	while (slot_index_next(&x, &w, &entry)) {
+		assert_true(entry.length > 0 && entry.offset + entry.length <= size);
+		assert_true(entry.zero || entry.generation < SLOT_GENERATIONS);
+		sum += entry.length;
+	}
+	assert_int_equal(sum, size);
+	assert_int_equal(w.stored_number, x.stored);
+	assert_memory_equal(w.at, x.stream, sizeof(x.stream));
+}
+
+static void no_change_of_a_byte_leads_astray(void **state)
+{
+	static const uint8_t masks[] = {0x01, 0x02, 0x08, 0x40, 0x80, 0x7f, 0xff};
+
+	(void)state;
+	for (int kind = 0; kind < 2; kind++) {
+		AUTO_BUF struct buf b = kind == 0 ? write_blocks() : write_chunks();
+		uint64_t size = kind == 0 ? BLOCK_SUM : CHUNK_SUM;
+		/* Of exactly this length, so that a look behind the end is noticed. */
+		AUTO_FREE uint8_t *copy = malloc(b.len);
+		assert_non_null(copy);
+		for (size_t i = 0; i < b.len * sizeof(masks); i++) {
+			memcpy(copy, b.data, b.len);
+			copy[i / sizeof(masks)] ^= masks[i % sizeof(masks)];
+			expect_refused_or_sound(copy, b.len, size);
+		}
+	}
+}
+
 /* A table of so many zero blocks, which is right in all but perhaps their number. */
 static struct buf zero_blocks(uint32_t count)
 {
@@ -356,6 +398,7 @@ int main(void)
 		cmocka_unit_test(refuses_every_other_length_of_the_table),
 		cmocka_unit_test(refuses_an_index_of_another_image),
 		cmocka_unit_test(refuses_lengths_that_do_not_add_up),
+		cmocka_unit_test(no_change_of_a_byte_leads_astray),
 		cmocka_unit_test(entries_end_at_2_to_the_22nd),
 		cmocka_unit_test(the_writer_refuses_what_no_reader_would_take),
 		cmocka_unit_test(the_match_hash_is_xxh3_64_with_seed_0),

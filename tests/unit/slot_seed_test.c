@@ -424,6 +424,42 @@ static void crowded_hashes_are_told_apart(void **state)
 	files_close(&files);
 }
 
+/* So many that every row of the table is a file, which is settled while it is filled. */
+static void entries_of_large_tables_are_found_at_their_places(void **state)
+{
+	const uint32_t count = 300000;
+	struct seed_table t;
+	struct files files;
+	uint64_t at = 0;
+	uint64_t offset;
+	struct err e = {0};
+
+	(void)state;
+	files_open(&files);
+	assert_int_equal(seed_table_get(files.fd, count, true, &t, &e), 0);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t hash = slot_match_hash(&i, sizeof(i));
+		seed_table_place(&t, i, at);
+		at += i % 7 * 100 + 1;
+		seed_table_place(&t, i + 1, at);
+		seed_table_note(&t, i, i % 3 == 0 ? 0 : hash);
+	}
+	assert_int_equal(seed_table_finish(files.fd, &t, &e), 0);
+	assert_true(t.hash.size > SCRATCH_MEMORY_MAX && t.slots.size > SCRATCH_MEMORY_MAX);
+	at = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t hash = slot_match_hash(&i, sizeof(i));
+		uint32_t length = i % 7 * 100 + 1;
+		bool found = seed_table_find(&t, hash, length, i % 2 == 0 ? at : at + 1, &offset);
+		if (found != (i % 3 != 0) || (found && offset != at))
+			fail_msg("entry %u is not where it is", i);
+		assert_false(seed_table_find(&t, hash, length + 1, at, &offset));
+		at += length;
+	}
+	seed_table_free(&t);
+	files_close(&files);
+}
+
 static void the_last_number_that_a_table_can_hold_is_found(void **state)
 {
 	struct seed_table t;
@@ -463,6 +499,7 @@ int main(void)
 		cmocka_unit_test(runs_are_few_large_reads_and_single_blocks_small_ones),
 		cmocka_unit_test(an_unreadable_place_behind_what_is_read_does_no_harm),
 		cmocka_unit_test(crowded_hashes_are_told_apart),
+		cmocka_unit_test(entries_of_large_tables_are_found_at_their_places),
 		cmocka_unit_test(the_last_number_that_a_table_can_hold_is_found),
 	};
 
