@@ -143,6 +143,8 @@ $(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
 
 include $(S)/tests/boot/boot.mk
 
+include $(S)/tests/fuzz/fuzz.mk
+
 # Last, so that everything above could add to it.
 test-tools: $(TEST_TOOLS)
 
