@@ -60,6 +60,9 @@ int delta_content(const struct shelf *s, const struct plan_image *old,
 	return 0;
 }
 
+/* The same number as in agent/spool.h, which the publisher may not include. */
+#define JOIN_GAP (UINT64_C(16) * 1024)
+
 static void mark(struct delta_need *n, uint32_t frame)
 {
 	uint8_t bit = (uint8_t)(1u << frame % 8);
@@ -87,6 +90,16 @@ static int mark_all(const struct index_set *have, const struct slot_index *index
 	return 0;
 }
 
+static void count_travel(struct delta_need *n, const struct byte_range *ranges)
+{
+	for (size_t i = 0; i < n->ranges; i++) {
+		uint64_t end = i > 0 ? ranges[i - 1].offset + ranges[i - 1].length : 0;
+		bool joins = i > 0 && ranges[i].offset - end < JOIN_GAP;
+		n->travel += ranges[i].length + (joins ? ranges[i].offset - end : 0);
+		n->requests += joins ? 0 : 1;
+	}
+}
+
 int delta_need_of(const struct index_set *have, const struct slot_index *index,
 	const struct slot_frames *frames, struct delta_need *out, struct err *e)
 {
@@ -100,6 +113,7 @@ int delta_need_of(const struct index_set *have, const struct slot_index *index,
 		slot_frames_ranges(
 			frames, n.frames, SLOT_GENERATIONS, &ranges, &n.ranges, &n.bytes, e) < 0)
 		return -1;
+	count_travel(&n, ranges);
 	*out = n;
 	n.frames = NULL; /* handed on */
 	return 0;

@@ -40,8 +40,11 @@ int delta_content(const struct shelf *s, const struct plan_image *old,
 struct delta_need {
 	uint8_t *frames; /* a bit for each frame */
 	uint32_t count; /* frames that are needed */
-	uint64_t bytes; /* of data */
-	size_t ranges; /* of neighbouring frames: about the number of requests */
+	uint64_t bytes; /* of these in `data` */
+	size_t ranges; /* of neighbouring frames */
+	/* As they travel: ranges that are less than 16 KiB apart come in one request. */
+	uint64_t travel;
+	size_t requests;
 	uint64_t content; /* bytes of the image that the device does not have */
 };
 

@@ -13,9 +13,10 @@
 
 #define RELEASE_MAX (UINT64_C(1) << 53)
 
-/* The newest release seen so far and where its manifest lies below the workspace. */
+/* The release that is looked for and where its manifest lies below the workspace. */
 struct newest {
-	uint64_t release;
+	uint64_t wanted; /* 0 = the highest */
+	uint64_t release; /* the best one so far; 0 = none */
 	char path[256];
 };
 
@@ -76,7 +77,7 @@ static int look_into(struct publisher *p, const char *product, const struct plac
 	}
 	for (struct dirent *n = readdir(d); n; n = readdir(d)) {
 		uint64_t release = place->number_of(n->d_name, product);
-		if (release <= newest->release)
+		if (release <= newest->release || (newest->wanted > 0 && release != newest->wanted))
 			continue;
 		newest->release = release;
 		snprintf(newest->path, sizeof(newest->path), "%s/%.96s%s", place->folder, n->d_name,
@@ -86,12 +87,14 @@ static int look_into(struct publisher *p, const char *product, const struct plac
 	return 0;
 }
 
-int history_newest(struct publisher *p, const char *product, struct manifest **out, struct err *e)
+/* NULL where there is none. */
+static int look_for(struct publisher *p, const char *product, uint64_t wanted,
+	struct manifest **out, struct err *e)
 {
 	struct place published = {.file = "", .number_of = published_number};
 	struct place staged = {
 		.folder = "staging", .file = "/manifest.json", .number_of = staged_number};
-	struct newest newest = {0};
+	struct newest newest = {.wanted = wanted};
 	AUTO_BUF struct buf text = buf_make(MANIFEST_MAX);
 
 	snprintf(published.folder, sizeof(published.folder), "public/targets/%s/releases", product);
@@ -105,6 +108,22 @@ int history_newest(struct publisher *p, const char *product, struct manifest **o
 		manifest_parse(text.data, text.len, out, e) < 0)
 		return err_wrap(e, "%s", newest.path);
 	return 0;
+}
+
+int history_newest(struct publisher *p, const char *product, struct manifest **out, struct err *e)
+{
+	return look_for(p, product, 0, out, e);
+}
+
+int history_find(struct publisher *p, const char *product, uint64_t release, struct manifest **out,
+	struct err *e)
+{
+	if (look_for(p, product, release, out, e) < 0)
+		return -1;
+	return *out ? 0
+		    : err_set(e, E_NOTFOUND,
+			      "there is no release %" PRIu64 " of %s here; see `pawl-repo show`",
+			      release, product);
 }
 
 int history_number(struct publisher *p, const char *product, const struct manifest *newest,

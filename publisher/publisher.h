@@ -109,6 +109,8 @@ extern const struct verb_option publisher_refresh_options[];
 extern const struct verb_option publisher_rotate_options[];
 extern const struct verb_option publisher_revoke_options[];
 extern const struct verb_option publisher_show_options[];
+extern const struct verb_option publisher_estimate_options[];
+extern const struct verb_option publisher_factory_options[];
 
 /* Verbs; `ctx` is struct publisher. Each in its cmd_*.c; table in publisher/verbs.c. */
 int cmd_init(void *ctx, int argc, char **argv, struct err *e);
@@ -124,5 +126,7 @@ int cmd_withdraw(void *ctx, int argc, char **argv, struct err *e);
 int cmd_rotate(void *ctx, int argc, char **argv, struct err *e);
 int cmd_revoke_key(void *ctx, int argc, char **argv, struct err *e);
 int cmd_bundle(void *ctx, int argc, char **argv, struct err *e);
+int cmd_estimate(void *ctx, int argc, char **argv, struct err *e);
+int cmd_factory(void *ctx, int argc, char **argv, struct err *e);
 int cmd_verify(void *ctx, int argc, char **argv, struct err *e);
 int cmd_show(void *ctx, int argc, char **argv, struct err *e);

@@ -71,8 +71,20 @@ static const struct verb verbs[] = {
 		"fewer keys than its threshold: then --replace.",
 		publisher_revoke_options, cmd_revoke_key},
 	{"bundle", "RELEASE", "make a .pawl file of a published release",
-		"For devices without a network, or for hawkBit.",
+		"For devices without a network, or for hawkBit. --from leaves out what devices have "
+		"that run that release or a later one.",
 		bundle_options, cmd_bundle},
+	{"estimate", "OLD NEW", "tell what a device on OLD would fetch for NEW, and why",
+		"OLD and NEW are numbers of releases, published or staged, or image files ([NAME=]FILE), "
+		"which are cut into a temporary folder (TMPDIR) and not kept. Prints bytes, tables "
+		"included, and requests for each way: copy (nothing changed), patch, delta (index and "
+		"data) and full. The other slot of the device is taken as empty.",
+		publisher_estimate_options, cmd_estimate},
+	{"factory", "RELEASE", "write what the data partition of a new device should hold",
+		"leaves/, cache/ and factory.json: with them in /var/lib/pawl of a device that is "
+		"flashed with the release, its first update is a delta already. Nothing in them is "
+		"secret or of one device.",
+		publisher_factory_options, cmd_factory},
 	{"verify", "", "check every signature, hash and file of public/",
 		"Prints one line for each problem. Needs no private key.",
 		NULL, cmd_verify},
