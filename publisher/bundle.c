@@ -6,6 +6,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,10 +67,12 @@ static int write_header(
 	struct writer *w, const struct bundle_member *m, uint64_t length, struct err *e)
 {
 	struct archive_entry *entry = archive_entry_new();
+	char name[BUNDLE_NAME_SIZE + sizeof(BUNDLE_HEAD)];
 
 	if (!entry)
 		return err_set(e, E_NOMEM, "no memory for a bundle");
-	archive_entry_set_pathname(entry, m->name);
+	snprintf(name, sizeof(name), "%s%s", m->name, length < m->length ? BUNDLE_HEAD : "");
+	archive_entry_set_pathname(entry, name);
 	archive_entry_set_filetype(entry, AE_IFREG);
 	archive_entry_set_perm(entry, 0644);
 	archive_entry_set_size(entry, (int64_t)length);
@@ -81,8 +84,9 @@ static int write_header(
 	return rc == ARCHIVE_OK ? 0 : archive_failed(w, e);
 }
 
-static int copy_content(
-	struct writer *w, int fd, uint64_t length, uint8_t digest[HASH_SIZE], struct err *e)
+/* Hashes all of the file; its first `keep` bytes go into the bundle. */
+static int copy_content(struct writer *w, int fd, uint64_t length, uint64_t keep,
+	uint8_t digest[HASH_SIZE], struct err *e)
 {
 	uint64_t done = 0;
 
@@ -93,7 +97,9 @@ static int copy_content(
 		if (file_pread_full(fd, w->chunk, n, done, e) < 0 ||
 			hash_update(w->hash, w->chunk, n, e) < 0)
 			return -1;
-		if (archive_write_data(w->archive, w->chunk, n) != (la_ssize_t)n)
+		uint64_t left = keep > done ? keep - done : 0;
+		size_t put = left < n ? (size_t)left : n;
+		if (put > 0 && archive_write_data(w->archive, w->chunk, put) != (la_ssize_t)put)
 			return archive_failed(w, e);
 		done += n;
 	}
@@ -116,12 +122,13 @@ static int write_member(
 	if (!MUST("publisher.bundle-size", !m->checked || size == m->length))
 		return err_set(e, E_SIZE, "public/%s has %llu bytes where %llu are signed", m->name,
 			(unsigned long long)size, (unsigned long long)m->length);
-	if (write_header(w, m, size, e) < 0 || copy_content(w, fd, size, digest, e) < 0)
+	uint64_t keep = m->head && m->head < size ? m->head : size;
+	if (write_header(w, m, keep, e) < 0 || copy_content(w, fd, size, keep, digest, e) < 0)
 		return err_wrap(e, "public/%s", m->name);
 	if (!MUST("publisher.bundle-hash", !m->checked || hash_equal(digest, m->sha256)))
 		return err_set(e, E_HASH,
 			"public/%s does not have the hash that is signed; restore it", m->name);
-	*length = size;
+	*length = keep;
 	return 0;
 }
 
@@ -140,22 +147,15 @@ static int write_members(
 	return 0;
 }
 
-int bundle_write(struct publisher *p, const char *product, uint64_t release, const char *path,
+int bundle_write(const struct bundle_request *r, const char *path, struct bundle_plan *plan,
 	struct bundle_facts *facts, struct err *e)
 {
-	__attribute__((cleanup(writer_free))) struct writer w = {.public_dir = -1};
+	__attribute__((cleanup(writer_free))) struct writer w = {.public_dir = r->public_dir};
 	AUTO_OUTPUT struct output out = {.dir = -1, .fd = -1};
-	AUTO_FREE struct bundle_plan *plan = malloc(sizeof(*plan));
-	AUTO_CLOSE int dir = -1;
 	struct bundle_facts found = {0};
 
-	if (!plan)
-		return err_set(e, E_NOMEM, "no memory for a bundle");
-	if (publisher_open_dir(p, "public", false, &dir, e) < 0 ||
-		bundle_make_plan(dir, product, release, plan, e) < 0 ||
-		output_begin(path, &out, e) < 0)
+	if (bundle_make_plan(r, plan, e) < 0 || output_begin(path, &out, e) < 0)
 		return -1;
-	w.public_dir = dir;
 	if (writer_open(&w, out.fd, e) < 0 || write_members(&w, plan, &found, e) < 0 ||
 		output_commit(&out, e) < 0)
 		return -1;

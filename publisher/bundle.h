@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
-#include "publisher/publisher.h"
+#include "publisher/bundle_plan.h"
 
 /* What a bundle holds, for people. */
 struct bundle_facts {
@@ -16,8 +16,9 @@ struct bundle_facts {
 /*
  * Writes the bundle of a published release to `path`, which is replaced only
  * when everything is in it and has the hash that its metadata says. The same
- * repository gives the same bytes. E_NOTFOUND when the release is not
- * published, E_HASH or E_SIZE when a file of public/ is damaged, E_META, E_IO.
+ * repository gives the same bytes. `plan` gets what is in it. E_NOTFOUND when the
+ * release is not published, E_HASH or E_SIZE when a file of public/ is damaged,
+ * E_USAGE, E_META, E_IO.
  */
-int bundle_write(struct publisher *p, const char *product, uint64_t release, const char *path,
+int bundle_write(const struct bundle_request *r, const char *path, struct bundle_plan *plan,
 	struct bundle_facts *facts, struct err *e);

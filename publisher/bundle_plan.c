@@ -103,9 +103,9 @@ static int add_metadata(int public_dir, struct bundle_plan *b, json_t **releases
 	return add_role(public_dir, b, name, releases, e);
 }
 
-/* Length and hash of the target that is the release's manifest. */
-static int add_manifest(struct bundle_plan *b, const json_t *releases, const char *product,
-	uint64_t release, struct err *e)
+/* Name, length and hash of the target that is the release's manifest. */
+static int find_manifest(const json_t *releases, const char *product, uint64_t release,
+	struct bundle_member *m, struct err *e)
 {
 	char path[96];
 	json_t *targets;
@@ -121,13 +121,12 @@ static int add_manifest(struct bundle_plan *b, const json_t *releases, const cha
 		return err_set(e, E_NOTFOUND,
 			"release %" PRIu64 " of %s is not published; see `pawl-repo show`", release,
 			product);
-	struct bundle_member *m = add(b, e);
-	if (!m || json_want_int(target, "length", path, 1, MANIFEST_MAX, &length, e) < 0 ||
+	*m = (struct bundle_member){.checked = true};
+	if (json_want_int(target, "length", path, 1, MANIFEST_MAX, &length, e) < 0 ||
 		json_want_object(target, "hashes", path, &hashes, e) < 0 ||
 		json_want_string(hashes, "sha256", path, &hex, e) < 0 ||
 		hash_from_hex(hex, m->sha256, e) < 0)
 		return -1;
-	m->checked = true;
 	m->length = (uint64_t)length;
 	snprintf(m->name, sizeof(m->name), "targets/%s/releases/%s.%" PRIu64 ".json", product, hex,
 		release);
@@ -150,21 +149,37 @@ static int read_manifest(
 	return 0;
 }
 
+int bundle_load_manifest(const struct bundle_request *r, const json_t *releases, uint64_t release,
+	struct manifest **out, struct err *e)
+{
+	struct bundle_member m;
+
+	if (find_manifest(releases, r->product, release, &m, e) < 0)
+		return -1;
+	return read_manifest(r->public_dir, &m, out, e);
+}
+
 /* Equal images share objects, and a member may be there once only. */
-static int add_object(struct bundle_plan *b, const struct plan_object *o, struct err *e)
+int bundle_add_object(
+	struct bundle_plan *b, const struct plan_object *o, uint64_t head, struct err *e)
 {
 	char object[OBJECT_NAME_SIZE];
 	char name[BUNDLE_NAME_SIZE];
 
 	object_name(o->sha256, object);
 	snprintf(name, sizeof(name), "objects/%s", object);
-	if (o->length >= BUNDLE_OBJECT_LIMIT)
+	if ((head ? head : o->length) >= BUNDLE_OBJECT_LIMIT)
 		return err_set(e, E_SIZE,
 			"%s is 8 GiB or larger: too large for a bundle; deliver it by a server",
 			name);
 	for (size_t i = 0; i < b->count; i++) {
-		if (strcmp(b->member[i].name, name) == 0)
-			return 0;
+		struct bundle_member *m = &b->member[i];
+		if (strcmp(m->name, name) != 0)
+			continue;
+		/* Two images with the same data may need different lengths of it. */
+		if (m->head && (!head || head > m->head))
+			m->head = head;
+		return 0;
 	}
 	struct bundle_member *m = add(b, e);
 	if (!m)
@@ -172,35 +187,41 @@ static int add_object(struct bundle_plan *b, const struct plan_object *o, struct
 	memcpy(m->name, name, sizeof(name));
 	m->checked = true;
 	m->length = o->length;
+	m->head = head;
 	memcpy(m->sha256, o->sha256, HASH_SIZE);
 	return 0;
 }
 
 /* Small tables first, so that a reader of a stream knows what comes. */
-static int add_objects(struct bundle_plan *b, const struct plan *plan, struct err *e)
+static int add_full(struct bundle_plan *b, const struct plan *plan, struct err *e)
 {
 	for (size_t i = 0; i < plan->image_count; i++) {
-		if (add_object(b, &plan->images[i].leaves, e) < 0 ||
-			add_object(b, &plan->images[i].pieces, e) < 0)
+		if (bundle_add_object(b, &plan->images[i].leaves, 0, e) < 0 ||
+			bundle_add_object(b, &plan->images[i].pieces, 0, e) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < plan->image_count; i++) {
-		if (add_object(b, &plan->images[i].full, e) < 0)
+		if (bundle_add_object(b, &plan->images[i].full, 0, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int bundle_make_plan(int public_dir, const char *product, uint64_t release, struct bundle_plan *out,
-	struct err *e)
+int bundle_make_plan(const struct bundle_request *r, struct bundle_plan *out, struct err *e)
 {
 	JSON_AUTO json_t *releases = NULL;
 	AUTO_MANIFEST struct manifest *manifest = NULL;
 
 	out->count = 0;
-	if (add_roots(public_dir, out, e) < 0 || add_metadata(public_dir, out, &releases, e) < 0 ||
-		add_manifest(out, releases, product, release, e) < 0 ||
-		read_manifest(public_dir, &out->member[out->count - 1], &manifest, e) < 0)
+	out->image_count = 0;
+	out->releases = 0;
+	if (add_roots(r->public_dir, out, e) < 0 ||
+		add_metadata(r->public_dir, out, &releases, e) < 0)
 		return -1;
-	return add_objects(out, &manifest->plan, e);
+	struct bundle_member *m = add(out, e);
+	if (!m || find_manifest(releases, r->product, r->release, m, e) < 0 ||
+		read_manifest(r->public_dir, m, &manifest, e) < 0)
+		return -1;
+	return r->from ? bundle_add_from(r, releases, &manifest->plan, out, e)
+		       : add_full(out, &manifest->plan, e);
 }

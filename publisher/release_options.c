@@ -71,7 +71,8 @@ const struct verb_option allot_options[] = {
 
 const struct verb_option bundle_options[] = {
 	{"--product", "NAME", "another product than the workspace's"},
-	{"--out", "FILE", "the bundle; default PRODUCT-RELEASE.pawl"},
+	{"--out", "FILE", "the bundle; default PRODUCT-RELEASE[-from-N].pawl"},
+	{"--from", "N", "only what devices need that run release N or a later one"},
 	{NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -94,7 +94,8 @@ static int plan(uint64_t release, struct bundle_plan *b, struct err *e)
 {
 	AUTO_CLOSE int dir = tree_open(public_dir);
 
-	return bundle_make_plan(dir, "demo", release, b, e);
+	const struct bundle_request r = {.public_dir = dir, .product = "demo", .release = release};
+	return bundle_make_plan(&r, b, e);
 }
 
 static void members_come_in_the_documented_order_and_once(void **state)
