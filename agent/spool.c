@@ -97,22 +97,24 @@ static void drop_file(struct spool *s)
 	unlinkat(s->r.tables->dir, s->name, 0);
 }
 
-/* Opens the file if there is one already, or room for one. */
-static void open_file(struct spool *s)
+/* The file of an earlier start, if there is one. */
+static void find_file(struct spool *s)
 {
-	int dir = s->r.tables->dir;
-
-	s->file = openat(dir, s->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (s->file >= 0) {
-		find_frames(s);
-		/* The partition has filled up meanwhile: others need the room more. */
-		if (!tables_has_room(s->r.tables, 0))
-			drop_file(s);
+	s->file = openat(s->r.tables->dir, s->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (s->file < 0)
 		return;
-	}
-	if (missing_bytes(s) > 0 && tables_has_room(s->r.tables, missing_bytes(s)))
-		s->file = openat(
-			dir, s->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	find_frames(s);
+	/* The partition has filled up meanwhile: others need the room more. */
+	if (!tables_has_room(s->r.tables, 0))
+		drop_file(s);
+}
+
+/* A new file, if there is room for what is missing. */
+static void make_file(struct spool *s)
+{
+	if (s->file < 0 && tables_has_room(s->r.tables, missing_bytes(s)))
+		s->file = openat(s->r.tables->dir, s->name,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
@@ -134,7 +136,7 @@ int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 		s->stream[g] = (struct stream){.spool = s, .generation = g};
 	hash_to_hex(r->data->sha256, hex);
 	snprintf(s->name, sizeof(s->name), "%s.part", hex);
-	open_file(s);
+	find_file(s);
 	*out = s;
 	return 0;
 }
@@ -154,14 +156,12 @@ void spool_close(struct spool *s)
 
 /* --- Fetching ------------------------------------------------------------------ */
 
-/* A reader of the missing frames of one generation, or of all. */
-static int open_net(struct spool *s, unsigned generation, struct reader *out, struct err *e)
+/* Where the missing frames of one generation lie, or of all; the caller's (free). */
+static int missing_ranges(const struct spool *s, unsigned generation, struct byte_range **out,
+	size_t *count, struct err *e)
 {
 	const struct slot_frames *f = s->r.frames;
 	AUTO_FREE uint8_t *missing = calloc(1, f->count / 8 + 1);
-	AUTO_FREE struct byte_range *ranges = NULL;
-	struct reader net = {0};
-	size_t count = 0;
 
 	if (!missing)
 		return err_set(e, E_NOMEM, "no memory for a plan of frames");
@@ -169,7 +169,17 @@ static int open_net(struct spool *s, unsigned generation, struct reader *out, st
 		if (is_missing(s, i))
 			set_bit(missing, i);
 	}
-	if (slot_frames_ranges(f, missing, generation, &ranges, &count, NULL, e) < 0 ||
+	return slot_frames_ranges(f, missing, generation, out, count, NULL, e);
+}
+
+/* A reader of the missing frames of one generation, or of all. */
+static int open_net(struct spool *s, unsigned generation, struct reader *out, struct err *e)
+{
+	AUTO_FREE struct byte_range *ranges = NULL;
+	struct reader net = {0};
+	size_t count = 0;
+
+	if (missing_ranges(s, generation, &ranges, &count, e) < 0 ||
 		s->r.objects->open(
 			s->r.objects->ctx, s->r.data->sha256, s->r.data->length, &net, e) < 0)
 		return -1;
@@ -242,6 +252,8 @@ int spool_fill(struct spool *s, struct err *e)
 	struct reader net = {0};
 	uint64_t total = missing_bytes(s);
 
+	if (total > 0)
+		make_file(s);
 	if (s->file < 0 || total == 0)
 		return 0;
 	if (open_net(s, SLOT_GENERATIONS, &net, e) < 0)
@@ -303,6 +315,21 @@ void spool_readers(struct spool *s, struct reader out[SLOT_GENERATIONS])
 {
 	for (unsigned g = 0; g < SLOT_GENERATIONS; g++)
 		out[g] = (struct reader){.ctx = &s->stream[g], .read = stream_read};
+}
+
+int spool_cost(const struct spool_request *r, uint64_t *bytes, uint64_t *requests, struct err *e)
+{
+	AUTO_FREE struct byte_range *ranges = NULL;
+	struct spool *s = NULL;
+	size_t count = 0;
+
+	if (spool_open(r, &s, e) < 0)
+		return -1;
+	int rc = missing_ranges(s, SLOT_GENERATIONS, &ranges, &count, e);
+	spool_close(s);
+	if (rc == 0)
+		spool_count(ranges, count, bytes, requests);
+	return rc;
 }
 
 void spool_count(const struct byte_range *ranges, size_t count, uint64_t *bytes, uint64_t *requests)

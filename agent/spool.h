@@ -48,6 +48,9 @@ void spool_readers(struct spool *s, struct reader out[SLOT_GENERATIONS]);
 /* Keeps the file, for the next start. NULL is fine. */
 void spool_close(struct spool *s);
 
+/* Bytes and requests that are still to come: what is there already costs nothing. E_NOMEM. */
+int spool_cost(const struct spool_request *r, uint64_t *bytes, uint64_t *requests, struct err *e);
+
 /* Bytes and requests that fetching these ranges takes, small gaps included. */
 void spool_count(
 	const struct byte_range *ranges, size_t count, uint64_t *bytes, uint64_t *requests);

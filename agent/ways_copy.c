@@ -100,14 +100,35 @@ static int open_reader(const struct way_copy *copy, struct reader *out, struct e
 	return 0;
 }
 
+/* Without compression only the wanted leaves are read, and their hashes are what counts. */
+static int make_pieces(uint64_t size, struct slot_pieces *out, struct err *e)
+{
+	size_t count = (size_t)slot_piece_count(size);
+	struct slot_pieces p = {
+		.image_size = size,
+		.count = (uint32_t)count,
+		.stored = calloc(count, sizeof(*p.stored)),
+		.offset = calloc(count, sizeof(*p.offset)),
+		.sha256 = calloc(count, sizeof(*p.sha256)),
+		.stored_total = size,
+	};
+
+	if (!p.stored || !p.offset || !p.sha256) {
+		slot_pieces_free(&p);
+		return err_set(e, E_NOMEM, "no memory for a table of pieces");
+	}
+	for (size_t i = 0; i < count; i++) {
+		p.stored[i] = (uint32_t)slot_piece_length(size, i);
+		p.offset[i] = (uint64_t)i * SLOT_PIECE_SIZE;
+	}
+	*out = p;
+	return 0;
+}
+
 int ways_open_copy(struct ways_image *im, struct reader *out, struct err *e)
 {
 	slot_pieces_free(&im->pieces);
-	/* Without compression only the wanted leaves are read, and their hashes are what counts. */
-	im->pieces = (struct slot_pieces){
-		.image_size = im->image->size,
-		.count = (uint32_t)slot_piece_count(im->image->size),
-		.stored_total = im->image->size,
-	};
+	if (make_pieces(im->image->size, &im->pieces, e) < 0)
+		return -1;
 	return open_reader(&im->copy, out, e);
 }

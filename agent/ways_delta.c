@@ -191,22 +191,32 @@ static int use_offline(struct ways *w, struct ways_image *im, struct err *e)
 	return try_offline(w, im, at, &d->index, e);
 }
 
+struct spool_request ways_spool(struct ways *w, const struct ways_image *im)
+{
+	return (struct spool_request){
+		.tables = &w->tables,
+		.objects = &w->objects,
+		.data = &im->image->data,
+		.frames = &im->delta.frames,
+		.need = im->delta.match.need,
+		.image = im->image->name,
+	};
+}
+
 static int plan_match(struct ways *w, struct ways_image *im, struct err *e)
 {
 	struct way_delta *d = &im->delta;
-	AUTO_FREE struct byte_range *ranges = NULL;
-	size_t n = 0;
+	struct way_cost *c = &im->cost[WAY_DELTA];
 
 	open_running(w, im);
 	if (match(w, im, &d->match, e) < 0 || use_offline(w, im, e) < 0)
 		return -1;
 	for (size_t i = 0; i < d->seed_count; i++)
 		slot_seed_settle(d->seeds[i]);
-	if (slot_frames_ranges(&d->frames, d->match.need, SLOT_GENERATIONS, &ranges, &n, NULL, e) <
-		0)
+	struct spool_request r = ways_spool(w, im);
+	if (spool_cost(&r, &c->data, &c->requests, e) < 0)
 		return -1;
-	ways_count(&im->cost[WAY_DELTA], ranges, n);
-	im->cost[WAY_DELTA].possible = true;
+	c->possible = true;
 	return 0;
 }
 

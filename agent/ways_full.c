@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "agent/base/buf.h"
-#include "agent/spool.h"
 #include "agent/ways_parts.h"
 
 bool ways_wants_piece(const struct ways_image *im, uint64_t piece)

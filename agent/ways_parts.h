@@ -2,6 +2,7 @@
 /* What the single ways share; for agent/ways*.c only. */
 #pragma once
 
+#include "agent/spool.h"
 #include "agent/ways.h"
 
 /*
@@ -23,6 +24,9 @@ int ways_open_copy(struct ways_image *im, struct reader *out, struct err *e);
 void ways_free_delta(struct way_delta *d);
 void ways_free_patch(struct way_patch *p);
 
+/* The spool of the frames that im->delta's match needs. */
+struct spool_request ways_spool(struct ways *w, const struct ways_image *im);
+
 /* Plans one image anew: its target was written to, and ways with `failed` are out. */
 int ways_plan_again(struct ways *w, struct ways_image *im, struct err *e);
 
@@ -31,6 +35,9 @@ int ways_plan_again(struct ways *w, struct ways_image *im, struct err *e);
  * there, not built in, no room for it), so that another way may still do.
  */
 bool ways_is_passable(enum err_code c);
+
+/* Removes from the cache what neither this plan (NULL = none) nor the next update can use. */
+void ways_sweep(struct tables *t, const struct state *state, const struct plan *plan);
 
 /* Logs why a way cannot be gone, and marks it. */
 void ways_rule_out(struct ways *w, struct ways_image *im, enum way way, const struct err *why);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
-#include "agent/spool.h"
 #include "agent/ways_parts.h"
 
 /* One image on its way into the slot. */
@@ -85,18 +84,11 @@ static int write_patch(struct writing *w, struct slot_stats *stats, struct err *
 static int write_delta(struct writing *w, struct slot_stats *stats, struct err *e)
 {
 	struct way_delta *d = &w->im->delta;
-	struct spool_request r = {
-		.tables = &w->ways->tables,
-		.objects = &w->ways->objects,
-		.data = &w->im->image->data,
-		.frames = &d->frames,
-		.need = d->match.need,
-		.image = w->im->image->name,
-		.progress = w->fetching,
-	};
+	struct spool_request r = ways_spool(w->ways, w->im);
 	struct spool *spool = NULL;
 	struct slot_image si = image_of(w);
 
+	r.progress = w->fetching;
 	si.way = SLOT_WAY_DELTA;
 	si.delta = (struct slot_delta){
 		.index = &d->index,
