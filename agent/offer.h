@@ -48,8 +48,8 @@ int offer_from_repository(struct session *s, const struct running *d, const stru
 	struct offer *out, uint64_t *retry_after, struct err *e);
 
 /*
- * From a bundle: a file (rules of design 4.3 for somebody who stands at the
- * device) or a http(s) URL (all expiries hold, and it may not be older than what
+ * From a bundle: a file, or "-" for standard input (rules of design 4.3 for
+ * somebody who stands at the device), or a http(s) URL (all expiries hold, and it may not be older than what
  * is stored).
  */
 int offer_from_bundle(struct session *s, const struct running *d, const char *place,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "agent/base/must.h"
 #include "agent/offer_take.h"
@@ -96,6 +97,8 @@ static bool is_configured_origin(const struct config *c, const char *url)
 
 static int open_bundle(struct session *s, const char *place, struct offer *o, struct err *e)
 {
+	if (strcmp(place, "-") == 0)
+		return bundle_open_stream(STDIN_FILENO, s->data, o->place, &o->bundle, e);
 	if (!is_url(place))
 		return bundle_open(place, &o->bundle, e);
 #ifdef CONFIG_HTTP
@@ -120,7 +123,8 @@ int offer_from_bundle(struct session *s, const struct running *d, const char *pl
 	AUTO_CLOSE int store = -1;
 
 	*out = (struct offer){.from_bundle = true};
-	snprintf(out->place, sizeof(out->place), "%s", place);
+	snprintf(out->place, sizeof(out->place), "%s",
+		strcmp(place, "-") == 0 ? "standard input" : place);
 	/* A presigned URL carries its credential in the query: not for messages and logs. */
 	if (is_url(place))
 		out->place[strcspn(out->place, "?#")] = 0;

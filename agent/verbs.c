@@ -22,11 +22,12 @@ static const struct verb verbs[] = {
 	{"check", "", "ask the repository and tell, without installing",
 		"Refreshes and verifies the metadata, and prints what poll would do and why.",
 		check_options, cmd_check},
-	{"install", "FILE|URL", "install a bundle (.pawl)",
+	{"install", "FILE|URL|-", "install a bundle (.pawl); - is standard input",
 		"Verifies the bundle, writes its release into the slot that does not run, reads it back "
-		"and puts it on trial. For a local file the expiry dates of the online roles are not "
-		"asked for (somebody is at the device); see offline-expiry in pawl.conf(5). A URL obeys "
-		"all expiries. Waves, caps and the automatic policy do not hold back an install by hand.",
+		"and puts it on trial. For a local file or a pipe the expiry dates of the online roles "
+		"are not asked for (somebody is at the device); see offline-expiry in pawl.conf(5). A "
+		"URL obeys all expiries. Waves, caps and the automatic policy do not hold back an "
+		"install by hand.",
 		install_options, cmd_install},
 	{"status", "", "what runs, what waits, and why", NULL, status_options, cmd_status},
 	{"boot", "", "note what really booted",
