@@ -59,7 +59,8 @@ int cmd_install(void *ctx, int argc, char **argv, struct err *e)
 	if (verb_read_options(install_options, argc, argv, values, &rest, e) < 0)
 		return -1;
 	if (rest != 1)
-		return err_set(e, E_USAGE, "install takes one bundle: a file, a URL, or - for standard input");
+		return err_set(e, E_USAGE,
+			"install takes one bundle: a file, a URL, or - for standard input");
 	int rc = session_open(ctx, SESSION_WRITE, &s, e);
 	if (rc == 0)
 		rc = install(&s, argv[0], values, e);

@@ -183,6 +183,7 @@ static void choose(const struct image_need *n, struct bundle_image *out)
 	memcpy(out->name, image->name, sizeof(out->name));
 	if (n->same) {
 		out->way = BUNDLE_SAME;
+		out->bytes = n->has_delta ? data_bytes(n) : 0;
 	} else if (n->patched && (!n->has_delta || patch_bytes(n) < data_bytes(n))) {
 		out->way = BUNDLE_PATCHES;
 		out->bytes = patch_bytes(n);
@@ -216,7 +217,8 @@ static int add_tables(
 		return bundle_add_object(out, &n->image->pieces, 0, e);
 	if (way == BUNDLE_PATCHES)
 		return add_patches(n, false, out, e);
-	if (way == BUNDLE_SAME)
+	/* An image that did not change needs them where the device does not know what it runs. */
+	if (!n->has_delta)
 		return 0;
 	if (bundle_add_object(out, &n->image->index, 0, e) < 0 ||
 		bundle_add_object(out, &n->image->frames, 0, e) < 0)

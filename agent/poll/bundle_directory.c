@@ -25,6 +25,7 @@ struct bundle_walk {
 	enum bundle_group last; /* of the member before */
 	uint64_t header; /* where the next one should be */
 	uint64_t pos;
+	bool ended;
 	uint8_t block[TAR_BLOCK];
 	struct err e; /* of a read that failed */
 };
@@ -184,13 +185,14 @@ int bundle_walk_next(struct bundle *b, bool *more, struct err *e)
 	struct bundle_walk *w = b->walk;
 	struct archive_entry *entry;
 	char name[TAR_NAME_SIZE] = "";
-	int rc = archive_read_next_header(w->archive, &entry);
+	int rc = w->ended ? ARCHIVE_EOF : archive_read_next_header(w->archive, &entry);
 
 	/* ARCHIVE_WARN too: what libarchive doubts is not for a root process. */
 	if (rc != ARCHIVE_OK && rc != ARCHIVE_EOF)
 		return fail_archive(w, e);
 	*more = rc == ARCHIVE_OK;
-	if (!*more)
+	w->ended = !*more;
+	if (w->ended)
 		return 0;
 	if (check_entry(w, entry, name, e) < 0)
 		return -1;

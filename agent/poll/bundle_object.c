@@ -131,7 +131,10 @@ static int look_for(struct bundle *b, const char *name, uint64_t length,
 		m = more ? find_object(b, name) : NULL;
 	}
 	if (!m)
-		return err_set(e, E_NOTFOUND, "bundle %s has no %s", b->name, name);
+		return err_set(e, E_NOTFOUND,
+			"bundle %s has no %s (if it is made for devices from a release on: take a full "
+			"bundle or the repository)",
+			b->name, name);
 	*found = m;
 	return 0;
 }

@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bundles "from release N on", from file and pipe: a block image (rootfs), a content-defined one
+# (apps) and a small one that never changes. Devices for which a bundle is made install it, others
+# are told what to do before anything is written.
+# shellcheck disable=SC2016 # eval expands what stands in single quotes
+set -u
+: "${PAWL:?}" "${PAWL_REPO:?}" "${PAWL_SOURCE:?}"
+PATH=$PATH:/usr/sbin:/sbin
+# shellcheck source=tests/lib/tap.sh
+. "$PAWL_SOURCE/tests/lib/tap.sh"
+# shellcheck source=tests/lib/device.sh
+. "$PAWL_SOURCE/tests/lib/device.sh"
+
+T=$(realpath "$(mktemp -d)")
+W=$T/w
+P=$W/public
+D=$T/dev
+clean() {
+	chmod -R u+w "$T"
+	rm -rf "$T"
+}
+trap clean EXIT
+
+p() {
+	"$PAWL" --root "$D" --quiet "$@"
+}
+
+repo() {
+	"$PAWL_REPO" --repo "$W" --quiet "$@"
+}
+
+# noise KEY KIB: bytes that nothing compresses, the same for the same key
+noise() {
+	head -c "$(($2 * 1024))" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032d' "$1")" \
+		-iv 00000000000000000000000000000000 2>/dev/null
+}
+
+# release N OPTIONS: each release changes one file of each image and adds one.
+release() {
+	local n=$1 i
+	shift
+	repo allot --out "$T/backstop.json" >/dev/null
+	if [ "$n" = 1 ]; then
+		tree_make "$T/tree" "$W/root.json" "" 0
+		mkdir -p "$T/tree/usr/bin" "$T/apps"
+		for i in 1 2 3 4 5 6 7 8; do
+			noise "$i" 256 >"$T/tree/usr/bin/prog$i"
+			noise "$((i + 100))" 128 >"$T/apps/app$i"
+		done
+		noise 5000 512 >"$T/logo"
+	fi
+	cp "$T/backstop.json" "$T/tree/usr/share/pawl/"
+	noise "$((n + 1000))" 200 >"$T/tree/usr/bin/prog$n"
+	noise "$((n + 2000))" 60 >"$T/tree/usr/bin/new$n"
+	noise "$((n + 3000))" 100 | head -c $((100000 + 777 * n)) >"$T/apps/app$n"
+	image_make "$T/tree" "$T/rootfs-$n" ext4 8
+	image_make "$T/apps" "$T/apps-$n" squashfs
+	cp "$T/logo" "$T/logo-$n"
+	repo release --release "$n" --version "$n.0" --compatible demo-board --class functional \
+		--level 1 --image "rootfs=$T/rootfs-$n" --image "apps=$T/apps-$n" \
+		--image "logo=$T/logo-$n:raw" "$@" 2>>"$T/release.log" && repo publish
+}
+
+# device_at N [bare]: a device straight from the factory, with release N in slot A
+device_at() {
+	local n=$1 part
+	rm -rf "$D"
+	device_make "$D" http://127.0.0.1:9/ 8
+	device_add "$D" repository "allow-http = yes"
+	device_add "$D" policy "reboot = never"
+	device_flash "$D" a "$T/rootfs-$n"
+	for part in apps logo; do
+		truncate -s 4M "$D/dev/slot-a-$part" "$D/dev/slot-b-$part"
+		device_add "$D" "slot A" "$part = /dev/slot-a-$part"
+		device_add "$D" "slot B" "$part = /dev/slot-b-$part"
+		dd if="$T/$part-$n" of="$D/dev/slot-a-$part" conv=notrunc status=none
+	done
+	[ "${2:-}" = bare ] || device_factory "$D" "$P" "$n"
+	device_boot "$D" >/dev/null && p provision >/dev/null && device_boot "$D" >/dev/null && p boot
+}
+
+# arrived N: slot B holds release N, byte for byte, and waits for its trial
+arrived() {
+	local part size
+	for part in rootfs apps logo; do
+		size=$(stat -c %s "$T/$part-$1")
+		cmp -n "$size" "$T/$part-$1" "$D/dev/slot-b-$part" || return 1
+	done
+	p status --json | jq -e --argjson n "$1" '.trial_waits and .transaction.release == $n' >/dev/null
+}
+
+# takes NAME N COMMAND: the command brings release N
+takes() {
+	local name=$1 n=$2
+	shift 2
+	tap_check "$name" "$@"
+	tap_check "$name: it is there, byte for byte" arrived "$n"
+}
+
+# refused CODE WORD COMMAND: nothing waits for a trial, the running slot is as before
+refused() {
+	local name=$1 code=$2 word=$3 before out status=0
+	shift 3
+	before=$(sha256sum "$D"/dev/slot-a-*)
+	out=$("$@" 2>&1) || status=$?
+	[ "$status" -ne 0 ] && printf %s "$out" | grep -q -e "$code" && printf %s "$out" | grep -qF -e "$word" &&
+		[ "$before" = "$(sha256sum "$D"/dev/slot-a-*)" ] &&
+		p status --json | jq -e '.trial_waits | not' >/dev/null
+	tap_result $? "$name"
+	[ "$status" -ne 0 ] || echo "# it succeeded"
+	printf '%s\n' "$out" | sed 's/^/# /'
+}
+
+members() {
+	tar -tf "$1"
+}
+
+# of FIELD [RELEASE]: the name of an object of a release in a bundle
+of() {
+	local h
+	h=$(jq -r --arg n "${1%%.*}" ".images[] | select(.name == \$n) | .${1#*.}.sha256" \
+		"$P"/targets/demo/releases/*."${2:-4}".json)
+	echo "objects/${h:0:2}/$h"
+}
+
+size_in() {
+	tar -tvf "$1" "$2" | awk '{ print $3 }'
+}
+
+"$PAWL_REPO" --repo "$W" --product demo --quiet init
+for n in 1 2 3 4; do
+	release "$n" || { echo "not ok - release $n"; cat "$T/release.log"; exit 1; }
+done
+
+# --- What is in them -------------------------------------------------------------------------------
+tap_check "a full bundle" repo bundle 4 --out "$T/full.pawl"
+tap_check "a bundle from release 3 on" repo bundle 4 --from 3 --out "$T/from3.pawl"
+tap_check "a bundle from release 2 on" repo bundle 4 --from 2 --out "$T/from2.pawl"
+tap_check "the same again has the same bytes" repo bundle 4 --from 2 --out "$T/again.pawl"
+tap_check "… it has" cmp "$T/from2.pawl" "$T/again.pawl"
+tap_refuse "--from must be below the release" 2 "below release" repo bundle 4 --from 4 --out "$T/x"
+tap_check "what it holds is said" sh -c '"$0" --repo "$1" bundle 4 --from 3 --out "$2" 2>&1 |
+	grep -q "for devices that run release 3 or a later one (1 published)"' "$PAWL_REPO" "$W" "$T/y"
+
+# data_head BUNDLE: what it has is the beginning of data, and less than the whole
+data_head() {
+	local image name
+	for image in rootfs apps; do
+		name=$(of $image.data)
+		tar -xOf "$1" "$name.head" >"$T/head" || return 1
+		[ "$(stat -c %s "$T/head")" -lt "$(stat -c %s "$P/$name")" ] || return 1
+		cmp -n "$(stat -c %s "$T/head")" "$T/head" "$P/$name" || return 1
+		members "$1" | grep -qF "$(of $image.leaves)" && members "$1" | grep -qF "$(of $image.index)" &&
+			members "$1" | grep -qF "$(of $image.data.frames)" || return 1
+		! members "$1" | grep -qF "$(of $image.full)" || return 1
+	done
+	members "$1" | grep -qF "$(of logo.leaves)" && ! members "$1" | grep -qF "$(of logo.full)"
+}
+tap_check "from 3: heads of data with their tables, no full" data_head "$T/from3.pawl"
+tap_check "from 2: the same, and longer" data_head "$T/from2.pawl"
+longer() {
+	local image
+	for image in rootfs apps; do
+		[ "$(size_in "$T/from2.pawl" "$(of $image.data).head")" -gt \
+			"$(size_in "$T/from3.pawl" "$(of $image.data).head")" ] || return 1
+	done
+}
+tap_check "from 2 has more of data than from 3" longer
+tap_check "indexes of older releases are there where lengths are in them" \
+	eval 'members "$T/from2.pawl" | grep -qF "$(of apps.index 2)" &&
+	members "$T/from2.pawl" | grep -qF "$(of apps.index 3)" &&
+	! members "$T/from2.pawl" | grep -qF "$(of rootfs.index 3)"'
+tap_check "it is less than half of a full one" eval \
+	'[ $((2 * $(stat -c %s "$T/from3.pawl"))) -lt "$(stat -c %s "$T/full.pawl")" ]'
+
+# --- Devices ------------------------------------------------------------------------------------------
+device_at 3
+takes "a device on 3 takes the bundle from 3 on" 4 p install "$T/from3.pawl"
+# It finds blocks by a scan, but where a content-defined entry begins only an index says.
+device_at 3 bare
+refused "a device that does not know what it runs needs more" E_NOTFOUND \
+	"image apps" p install "$T/from3.pawl"
+device_at 2
+takes "a device on 2 takes the bundle from 2 on" 4 p install "$T/from2.pawl"
+device_at 3
+takes "a device on 3 takes the bundle from 2 on" 4 p install "$T/from2.pawl"
+device_at 2
+refused "a device on 2 is told that a bundle from 3 on is not for it" E_NOTFOUND \
+	"take a full bundle or the repository" p install "$T/from3.pawl"
+takes "… and takes a full one then" 4 p install "$T/full.pawl"
+device_at 1
+refused "a device on 1 likewise" E_NOTFOUND "take a full bundle or the repository" \
+	p install "$T/from2.pawl"
+device_at 3
+# A file that no release changed, and that is therefore far behind the head.
+python3 - "$D/dev/slot-a-rootfs" "$T/tree/usr/bin/prog8" <<'PY'
+import sys
+slot, file = sys.argv[1:]
+at = open(slot, "rb").read().index(open(file, "rb").read(4096))
+with open(slot, "r+b") as f:
+    f.seek(at + 100)
+    f.write(b"written here")
+PY
+refused "a slot that was written to lacks what the bundle lacks" E_NOTFOUND \
+	"take a full bundle or the repository" p install "$T/from3.pawl"
+
+# --- Pipes ------------------------------------------------------------------------------------------------
+# piped FILE: not a file for the agent
+piped() {
+	cat "$1" | p install -
+}
+device_at 2
+takes "a full bundle out of a pipe" 4 piped "$T/full.pawl"
+device_at 3
+takes "a bundle from 3 on out of a pipe" 4 piped "$T/from3.pawl"
+device_at 3
+takes "a file as standard input" 4 eval 'p install - <"$T/from3.pawl"'
+device_at 3
+head -c $(($(stat -c %s "$T/full.pawl") / 2)) "$T/full.pawl" >"$T/half"
+refused "a pipe that ends early" E_BUNDLE truncated piped "$T/half"
+takes "… and the whole one after it" 4 piped "$T/full.pawl"
+tap_check "nothing is left of the pipe in the data folder" eval \
+	'! find "$D/var/lib/pawl" -name "*.spool" | grep -q .'
+
+# --- Patches -------------------------------------------------------------------------------------------------
+if "$PAWL_REPO" release --help 2>&1 | grep -q -e --patch-from; then
+tap_check "a release with patches" release 6 --patch-from 4 --patch-from 3
+tap_check "a bundle from 3 on" repo bundle 6 --from 3 --out "$T/patch.pawl"
+tap_check "it has patches, and neither index nor data" eval \
+	'! members "$T/patch.pawl" | grep -qF "$(of rootfs.index 6)" &&
+	! members "$T/patch.pawl" | grep -q "head$" &&
+	[ "$(members "$T/patch.pawl" | grep -c objects/)" -ge 5 ]'
+tap_check "where a release has none, it has data" repo bundle 6 --from 2 --out "$T/mixed.pawl"
+tap_check "… it has" eval 'members "$T/mixed.pawl" | grep -qF "$(of rootfs.data 6).head"'
+tap_refuse "a range without a release in it" 2 "is published" repo bundle 6 --from 5 --out "$T/x"
+device_at 3
+takes "a device on 3 takes its patch" 6 p install "$T/patch.pawl"
+device_at 4
+takes "a device on 4 takes its patch out of a pipe" 6 piped "$T/patch.pawl"
+fi
+
+tap_end
