@@ -79,7 +79,7 @@ device_at() {
 	device_add "$D" "slot B" "apps = /dev/slot-b-apps"
 	device_flash "$D" a "$T/rootfs-$n"
 	dd if="$T/apps-$n" of="$D/dev/slot-a-apps" conv=notrunc status=none
-	[ "${2:-}" = bare ] || device_factory "$D" "$P" "$n"
+	[ "${2:-}" = bare ] || device_factory "$D" "$W" "$n"
 	device_boot "$D" >/dev/null && p provision >/dev/null && device_boot "$D" >/dev/null &&
 		p boot >/dev/null && mark
 }
@@ -230,6 +230,7 @@ tap_check "nothing but leaves is fetched for it" eval 'is_zero "$(requests apps.
 # --- A running slot that is not what it was -------------------------------------------------------------
 device_at 4
 p poll
+# shellcheck disable=SC2034 # used in eval
 whole=$(bytes rootfs.data)
 device_at 4
 noise 9000 400 | dd of="$D/dev/slot-a-rootfs" bs=1k seek=3000 conv=notrunc status=none
@@ -327,7 +328,7 @@ tap_check "poll --offline-from a new block image" eval 'p poll --offline-from "$
 for n in 4 5; do
 	device_at 1 bare
 	cp "$T/apps-$n" "$D/apps.img"
-	device_factory "$D" "$P" 4 # the image that the file is; what is flashed is another one
+	device_factory "$D" "$W" 4 # the image that the file is; what is flashed is another one
 	sed -i 's/"release": 4/"release": 1/' "$D/var/lib/pawl/factory.json"
 	rm "$D/var/lib/pawl/state.json"
 	p boot >/dev/null

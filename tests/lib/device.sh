@@ -125,29 +125,8 @@ image_make() {
 	esac
 }
 
-# device_factory DIR PUBLIC RELEASE: what a factory puts onto the data partition beside the flashed
-# slot: factory.json, the leaves and the indexes of the release, out of a published repository.
+# device_factory DIR WORKSPACE RELEASE: what a factory puts onto the data partition beside the flashed
+# slot, for that published release.
 device_factory() {
-	python3 - "$1/var/lib/pawl" "$2" "$3" <<-'PY'
-		import glob, hashlib, json, os, shutil, sys
-		data, public, release = sys.argv[1:]
-		(path,) = glob.glob(f"{public}/targets/*/releases/*.{release}.json")
-		with open(path, "rb") as f:
-		    text = f.read()
-		m = json.loads(text)
-		def put(folder, o):
-		    os.makedirs(f"{data}/{folder}", mode=0o700, exist_ok=True)
-		    shutil.copy(f"{public}/objects/{o['sha256'][:2]}/{o['sha256']}",
-		                f"{data}/{folder}/{o['sha256']}")
-		images = []
-		for i in m["images"]:
-		    images.append({k: i[k] for k in ("name", "size", "leaf_hash", "leaves", "index") if k in i})
-		    put("leaves", i["leaves"])
-		    if "index" in i:
-		        put("cache", i["index"])
-		with open(f"{data}/factory.json", "w", encoding="utf-8") as f:
-		    json.dump({"schema": 1, "product": m["product"], "release": m["release"],
-		               "version": m["version"], "epoch": m["epoch"],
-		               "manifest": hashlib.sha256(text).hexdigest(), "images": images}, f)
-	PY
+	"$PAWL_REPO" --repo "$2" --quiet factory --output "$1/var/lib/pawl" "$3"
 }

@@ -27,3 +27,5 @@ LDFLAGS_poll_pipe_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=poll
 LDFLAGS_slot_sample_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_delta_memory_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_fault_test := -Wl,--wrap=slot_seed_read,--wrap=file_pwrite_full,--wrap=file_pread_full
+LDFLAGS_agent_tables_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
+LDFLAGS_agent_spool_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=file_pwrite_full
