@@ -162,7 +162,7 @@ help:
 #: make clean          remove $(O)
 #: variables           O= DESTDIR= PREFIX= CC= CFLAGS= LDFLAGS= PKG_CONFIG= V=1 WERROR=1
 
--include $(shell find $(O) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/bench -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .PHONY: all programs clean help
 .DELETE_ON_ERROR:

@@ -7,4 +7,8 @@ deps:
 deps-cross:
 	$(Q)sh $(S)/scripts/deps.sh build check cross
 
-.PHONY: deps deps-cross
+#: make deps-bench     Debian packages for make bench-delta and bench-install
+deps-bench:
+	$(Q)sh $(S)/scripts/deps.sh build check bench
+
+.PHONY: deps deps-cross deps-bench

@@ -9,6 +9,8 @@
 #: make asan           unit and hostile tests with address and undefined behaviour sanitizers
 #: make valgrind       unit tests under valgrind
 #: make bench          measurements (tests/bench)
+#: make bench-delta    bytes of updates beside RAUC, zchunk, casync, xdelta3 (needs deps-bench)
+#: make bench-install  time of installations beside rauc, swupdate, dd (root; needs deps-bench)
 #: make demo           a device and its publisher on this machine (tests/demo)
 #: make mutants        switches each security check off; a test must notice
 
@@ -76,6 +78,16 @@ valgrind: $(UNIT_PROGRAMS)
 
 bench: programs test-tools
 	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) bash $$b || exit; done
+
+# Both write their table into docs/benchmarks.md. tests/bench/*/settings.py: what can be set.
+bench-delta bench-install: deps-bench
+	+$(Q)$(SUBMAKE) $@-here
+bench-delta-here: programs $(O)/tests/bench/delta/fixed_times.so
+	$(Q)cd $(S) && $(TEST_ENV) $(PYTHON3) tests/bench/delta/main.py
+
+$(O)/tests/bench/delta/fixed_times.so: $(S)/tests/bench/delta/fixed_times.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 $(WARN) -shared -fPIC $< -o $@
 
 demo: deps
 	+$(Q)$(SUBMAKE) demo-here
@@ -149,4 +161,5 @@ include $(S)/tests/fuzz/fuzz.mk
 test-tools: $(TEST_TOOLS)
 
 .PHONY: check check-long check-here check-long-here check-unit check-cli check-hostile check-crash \
-	asan asan-here valgrind bench demo demo-here cross-arm64 cross-here mutants test-tools tuf-client
+	asan asan-here valgrind bench bench-delta bench-delta-here bench-install \
+	bench-install-here demo demo-here cross-arm64 cross-here mutants test-tools tuf-client
