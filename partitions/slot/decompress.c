@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One stored piece to its exact output: zlib and zstd behind one function. */
+/* One stored piece or frame to its exact output: zlib and zstd behind one function. */
 #include "partitions/slot/decompress.h"
 
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static int inflate_steps(struct decoder *d, const uint8_t *in, size_t in_len)
 	int rc;
 
 	do {
-		/* zlib's interface has no const and 32-bit counts; pieces are far below 4 GiB. */
+		/* zlib's interface has no const and 32-bit counts; what is stored is far below 4 GiB. */
 		z->next_in = (Bytef *)(uintptr_t)(in + done);
 		z->avail_in = (uInt)(step_end(done, in_len) - done);
 		rc = inflate(z, Z_NO_FLUSH);
@@ -80,8 +80,8 @@ static int run_zlib(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t
 	if (rc == Z_MEM_ERROR)
 		return err_set(e, E_NOMEM, "no memory for zlib");
 	if (!MUST("slot.zlib-exact", rc == Z_STREAM_END && z->avail_out == 0))
-		return err_set(e, E_SIZE,
-			"zlib stream does not give exactly the %zu bytes of its piece", out_len);
+		return err_set(
+			e, E_SIZE, "zlib stream does not give exactly its %zu bytes", out_len);
 	size_t rest = in_len - (size_t)(z->next_in - in);
 	if (!MUST("slot.zlib-trailing", rest == 0))
 		return err_set(e, E_SIZE, "%zu bytes follow after the zlib stream", rest);
@@ -112,9 +112,8 @@ static int check_zstd_header(const uint8_t *in, size_t in_len, size_t out_len, s
 			(unsigned long long)window);
 	unsigned long long content = ZSTD_getFrameContentSize(in, in_len);
 	if (!MUST("slot.zstd-content", content == out_len))
-		return err_set(e, E_SIZE,
-			"zstd frame does not say that it holds the %zu bytes of its piece",
-			out_len);
+		return err_set(
+			e, E_SIZE, "zstd frame does not say that it holds its %zu bytes", out_len);
 	return 0;
 }
 
@@ -136,8 +135,8 @@ static int decode_steps(struct decoder *d, const uint8_t *in, size_t in_len, uin
 		give_back(d, from.pos);
 	} while (rc > 0 && from.pos < in_len);
 	if (rc > 0 || to.pos != out_len)
-		return err_set(e, E_SIZE, "zstd frame gives %zu bytes; its piece has %zu", to.pos,
-			out_len);
+		return err_set(
+			e, E_SIZE, "zstd frame gives %zu bytes instead of %zu", to.pos, out_len);
 	return 0;
 }
 
@@ -235,5 +234,5 @@ int decoder_run(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *ou
 	case SLOT_NONE:
 		break;
 	}
-	return err_set(e, E_INTERNAL, "plain pieces need no decoder");
+	return err_set(e, E_INTERNAL, "what is stored plain needs no decoder");
 }

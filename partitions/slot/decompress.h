@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One stored piece to its exact output. Decoders are the code most likely to
+ * One stored piece or frame to its exact output. Decoders are the code most likely to
  * have a flaw, so they only ever see bytes whose hash was signed, and they
  * have no way to write more than `out_len` bytes.
  */

@@ -87,13 +87,13 @@ static int read_run(struct delta_runs *r, const struct run *run, uint8_t *out, s
 	return rc;
 }
 
-void delta_runs_read(struct delta_runs *r, const struct delta_walk *from_entry, uint64_t from,
+void delta_runs_read(struct delta_runs *r, const struct delta_walk *begin, uint64_t from,
 	uint64_t to, uint8_t *out)
 {
 	struct run run = {0};
 	struct err ignored;
 
-	for (struct delta_walk w = *from_entry; delta_walk_before(&w, to); delta_walk_next(&w)) {
+	for (struct delta_walk w = *begin; delta_walk_before(&w, to); delta_walk_next(&w)) {
 		const struct slot_entry *entry = &w.entry;
 		if (entry->offset < from || entry->offset + entry->length > to)
 			continue;

@@ -29,12 +29,12 @@ void delta_runs_close(struct delta_runs *r);
 uint64_t delta_runs_place(const struct delta_runs *r, const struct slot_entry *entry);
 
 /*
- * Reads old content of [from, to) to its places in `out`, from the entry of `w` on;
+ * Reads old content of [from, to) to its places in `out`, from the entry of `begin` on;
  * only what lies within. What cannot be read is left out: every entry is checked by
  * its hash afterwards.
  */
-void delta_runs_read(
-	struct delta_runs *r, const struct delta_walk *w, uint64_t from, uint64_t to, uint8_t *out);
+void delta_runs_read(struct delta_runs *r, const struct delta_walk *begin, uint64_t from,
+	uint64_t to, uint8_t *out);
 
 /* Reads one entry whole out of its seed; false when it has none or cannot be read. */
 bool delta_runs_seed(struct delta_runs *r, const struct slot_entry *entry, uint8_t *out);
