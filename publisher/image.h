@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "agent/base/err.h"
 #include "agent/plan/plan.h"
@@ -42,6 +43,7 @@ struct image_request {
 struct image_facts {
 	uint64_t padding; /* zero bytes added to reach a multiple of 4096 */
 	bool has_journal; /* ext4 with a journal, which a read-only slot does not need */
+	struct timespec modified; /* the file's time of change when it was opened */
 };
 
 /*

@@ -113,6 +113,7 @@ int image_open(const struct image_request *r, int *fd, struct image_probe *out, 
 	if (check_size(r, &probe.st, e) < 0)
 		return -1;
 	uint64_t size = (uint64_t)probe.st.st_size;
+	probe.facts.modified = probe.st.st_mtim;
 	if (file_pread_full(n, head, size < PROBE_SIZE ? (size_t)size : PROBE_SIZE, 0, e) < 0)
 		return err_wrap(e, "image %s: %s", r->name, r->path);
 	probe.facts.padding = (SLOT_BLOCK_SIZE - size % SLOT_BLOCK_SIZE) % SLOT_BLOCK_SIZE;

@@ -10,6 +10,7 @@
 #include "partitions/slot/index.h"
 #include "publisher/history.h"
 #include "publisher/image_delta.h"
+#include "publisher/release_patches.h"
 #include "publisher/shelf.h"
 #include "publisher/staging.h"
 
@@ -19,6 +20,7 @@ struct making {
 	const struct release_watcher *watcher;
 	struct release_identity id;
 	struct shelf before; /* the release before, where there is one */
+	struct release_patches patches;
 	struct image_request request[PLAN_IMAGES_MAX];
 	struct plan_image image[PLAN_IMAGES_MAX];
 	size_t count;
@@ -126,13 +128,31 @@ static int check_first(struct making *m, struct err *e)
 	return release_lint(draft, m->watcher, e);
 }
 
-static int cut_images(struct making *m, int objects, struct err *e)
+/* A patch is made of the file once more: it must still be what was cut. */
+static int check_same(const struct image_request *r, const struct image_facts *was, struct err *e)
+{
+	struct plan_image ignored;
+	struct image_facts now;
+
+	if (image_probe(r, &ignored, &now, e) < 0)
+		return -1;
+	if (now.modified.tv_sec != was->modified.tv_sec ||
+		now.modified.tv_nsec != was->modified.tv_nsec)
+		return err_set(
+			e, E_IO, "image %s: %s was changed while it was read", r->name, r->path);
+	return 0;
+}
+
+static int cut_images(struct making *m, const struct staging *s, struct err *e)
 {
 	for (size_t i = 0; i < m->count; i++) {
+		struct image_request *r = &m->request[i];
 		struct image_facts facts;
-		m->request[i].watcher = m->watcher->image;
-		m->request[i].before = m->id.newest ? &m->before : NULL;
-		if (image_cut(&m->request[i], objects, &m->image[i], &facts, e) < 0)
+		r->watcher = m->watcher->image;
+		r->before = m->id.newest ? &m->before : NULL;
+		if (image_cut(r, s->objects, &m->image[i], &facts, e) < 0 ||
+			release_patches_add(m->publisher, &m->patches, s, r, &m->image[i], e) < 0 ||
+			check_same(r, &facts, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -145,7 +165,7 @@ static int stage(struct making *m, struct manifest **out, struct err *e)
 	AUTO_BUF struct buf text = buf_make(MANIFEST_MAX);
 
 	if (staging_begin(m->publisher, m->id.product, m->id.release, &s, e) < 0 ||
-		cut_images(m, s.objects, e) < 0 ||
+		cut_images(m, &s, e) < 0 ||
 		release_manifest(m->settings, &m->id, m->image, m->count, &text, &made, e) < 0 ||
 		publisher_allot_release(m->publisher, m->id.product, m->id.release, e) < 0 ||
 		staging_commit(&s, &text, e) < 0)
@@ -154,10 +174,15 @@ static int stage(struct making *m, struct manifest **out, struct err *e)
 	return 0;
 }
 
+static void making_free(struct making *m)
+{
+	release_patches_free(&m->patches);
+}
+
 int release_make(struct publisher *p, const struct release_settings *s, bool adopt,
 	const struct release_watcher *w, struct manifest **out, struct err *e)
 {
-	struct making m = {.publisher = p,
+	__attribute__((cleanup(making_free))) struct making m = {.publisher = p,
 		.settings = s,
 		.watcher = w,
 		.id = {.adopt = adopt, .issued = p->now}};
@@ -168,7 +193,9 @@ int release_make(struct publisher *p, const struct release_settings *s, bool ado
 	m.id.newest = newest;
 	m.before = (struct shelf){.publisher = p, .plan = newest ? &newest->plan : NULL};
 	if (release_images(s, m.request, &m.count, e) < 0 || find_epoch(&m, e) < 0 ||
-		find_number(&m, e) < 0 || check_first(&m, e) < 0)
+		find_number(&m, e) < 0 ||
+		release_patches_find(p, m.id.product, s, &m.patches, e) < 0 ||
+		check_first(&m, e) < 0)
 		return -1;
 	return stage(&m, out, e);
 }

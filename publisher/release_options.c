@@ -36,6 +36,7 @@ const struct verb_option release_options[] = {
 	[RELEASE_LEAF_HASH] = {"--leaf-hash", "HASH", "sha256 (default) or sha512-256 (faster on old ARM cores)"},
 	[RELEASE_INDEX] = {"--index", "KIND", "of the index: blocks, chunks (content-defined), or auto (default)"},
 	[RELEASE_NO_DELTA] = {"--no-delta", NULL, "no index and data: every device fetches the whole image"},
+	[RELEASE_PATCH_FROM] = {"--patch-from", "RELEASE,…", "also make patches from these releases, for images up to 1 GiB; may be repeated"},
 	[RELEASE_THREADS] = {"--threads", "N", "default: one for each processor; does not change the result"},
 	[RELEASE_OPTION_COUNT] = {NULL, NULL, NULL},
 };
@@ -86,6 +87,7 @@ static const enum list_kind list_kinds[RELEASE_OPTION_COUNT] = {
 	[RELEASE_CVE] = LIST_AT_COMMAS,
 	[RELEASE_WAVE] = LIST_AT_COMMAS,
 	[RELEASE_IMAGE] = LIST,
+	[RELEASE_PATCH_FROM] = LIST_AT_COMMAS,
 };
 
 enum release_option release_option_find(const char *name)

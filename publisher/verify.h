@@ -31,8 +31,8 @@ void verify_problem(struct verify *v, enum err_code code, const char *path, cons
 int verify_metadata(struct verify *v, struct err *e);
 
 /*
- * Index and frames of a listed release: do they parse and fit? What is missing or
- * has another hash is left to verify_tree.
+ * Index, frames and tables of patches of a listed release: do they parse and fit?
+ * What is missing or has another hash is left to verify_tree.
  */
 int verify_delta(struct verify *v, const struct manifest *m, struct err *e);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "agent/base/must.h"
+#include "partitions/slot/patch.h"
 #include "publisher/delta.h"
 #include "publisher/object.h"
 #include "publisher/verify.h"
@@ -13,27 +14,61 @@ static bool is_told_elsewhere(enum err_code code)
 	return code == E_NOTFOUND || code == E_HASH || code == E_SIZE;
 }
 
+/* `why` is about the table `o`; -1 when the work cannot go on. */
+static int tell_problem(
+	struct verify *v, const struct plan_object *o, const struct err *why, struct err *e)
+{
+	char name[OBJECT_NAME_SIZE];
+	char path[OBJECT_NAME_SIZE + 8];
+
+	if (why->code == E_NOMEM) {
+		*e = *why;
+		return -1;
+	}
+	object_name(o->sha256, name);
+	snprintf(path, sizeof(path), "objects/%s", name);
+	verify_problem(v, why->code, path, "%s", why->text);
+	return 0;
+}
+
 static int check_image(
 	struct verify *v, const struct shelf *s, const struct plan_image *image, struct err *e)
 {
 	AUTO_DELTA struct delta_tables tables = {0};
 	struct err why = {0};
-	char name[OBJECT_NAME_SIZE];
-	char path[OBJECT_NAME_SIZE + 8];
 
 	if (!image->has_delta)
 		return 0;
 	bool good = delta_load(s, image, &tables, &why) == 0 || is_told_elsewhere(why.code);
 	if (MUST("verify.tables-fit", good))
 		return 0;
-	if (why.code == E_NOMEM) {
-		*e = why;
+	return tell_problem(v, &image->index, &why, e);
+}
+
+static int load_patch_table(const struct shelf *s, const struct plan_image *image,
+	const struct plan_patch *patch, struct err *e)
+{
+	AUTO_BUF struct buf bytes = {0};
+	struct slot_patch_table table = {0};
+
+	if (shelf_read(s, &patch->table, &bytes, e) < 0)
 		return -1;
-	}
-	object_name(image->index.sha256, name);
-	snprintf(path, sizeof(path), "objects/%s", name);
-	verify_problem(v, why.code, path, "%s", why.text);
+	if (slot_patch_table_parse(
+		    bytes.data, bytes.len, image->size, patch->patch.length, &table, e) < 0)
+		return err_wrap(e, "image %s", image->name);
+	slot_patch_table_free(&table);
 	return 0;
+}
+
+static int check_patch(struct verify *v, const struct shelf *s, const struct plan_image *image,
+	const struct plan_patch *patch, struct err *e)
+{
+	struct err why = {0};
+	bool good = load_patch_table(s, image, patch, &why) == 0 || is_told_elsewhere(why.code);
+
+	if (MUST("verify.patch-table", good))
+		return 0;
+	return tell_problem(v, &patch->table, &why, e);
 }
 
 int verify_delta(struct verify *v, const struct manifest *m, struct err *e)
@@ -41,8 +76,13 @@ int verify_delta(struct verify *v, const struct manifest *m, struct err *e)
 	const struct shelf shelf = {.publisher = v->p, .plan = &m->plan};
 
 	for (size_t i = 0; i < m->plan.image_count; i++) {
-		if (check_image(v, &shelf, &m->plan.images[i], e) < 0)
+		const struct plan_image *image = &m->plan.images[i];
+		if (check_image(v, &shelf, image, e) < 0)
 			return -1;
+		for (size_t k = 0; k < image->patch_count; k++) {
+			if (check_patch(v, &shelf, image, &image->patches[k], e) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }

@@ -26,6 +26,17 @@ make_release() {
 	repo --quiet release --version "$make_file" --compatible board --class functional \
 		--encoding none --level 0 --image "rootfs=$T/$make_file:raw" "$@" 2>/dev/null
 }
+# make_said: as make_release, with what it says
+make_said() {
+	make_file=$1
+	shift
+	repo release --version "$make_file" --compatible board --class functional \
+		--encoding none --level 0 --image "rootfs=$T/$make_file:raw" "$@" 2>"$T/said" || {
+		make_status=$?
+		cat "$T/said"
+		return "$make_status"
+	}
+}
 # line WORD: the line of the last output that begins with WORD
 line() {
 	printf '%s\n' "$out" | grep "^ *$1" | tr -s ' ' | sed 's/^ //'
@@ -108,6 +119,28 @@ estimate 1 2
 tap_check "nor without a table that is not here" \
 	is "$(line no | grep -c "$sha")" 1
 mv "$T/away" "$W/public/objects/$(echo "$sha" | cut -c1-2)/$sha"
+
+# --- Patches ----------------------------------------------------------------------------
+make_release b --patch-from 1,2,3
+tap_check "a patch from a release with another image is made" is \
+	"$(length 5 "len(i['patches']), i['patches'][0]['length'] < 5000")" "(1, True)"
+repo --quiet publish
+estimate 1 5
+tap_check "and is the way for devices on that release" is \
+	"$(line patch | grep -c '<- this way') $(line sum: | cut -d' ' -f2)" \
+	"1 $(length 5 "sum(o['length'] for o in
+		(i['leaves'], i['patches'][0], i['patches'][0]['table']))")"
+estimate 4 5
+tap_check "and on one with the same image" is "$(line patch | grep -c '<- this way')" 1
+tap_check "the repository with it is good" repo verify
+tap_refuse "a patch from no release" 33 "no release 9" make_said b --patch-from 9
+tap_refuse "twice from the same" 2 "given twice" make_said b --patch-from 1,1
+tap_refuse "from what is no number" 2 "--patch-from" make_said b --patch-from last
+head -c 2097152 /dev/urandom >"$T/new"
+make_said new --patch-from 1
+tap_check "a patch that saves nothing is left out" is \
+	"$(length 6 "'patches' in i") $(grep -c 'no smaller' "$T/said")" "False 1"
+tap_check "with its objects" is "$(find "$W/staging/demo-6/objects" -type f | wc -l)" 5
 
 # --- factory --------------------------------------------------------------------------
 factory_is_right() {

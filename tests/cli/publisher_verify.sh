@@ -109,7 +109,7 @@ stage, what = sys.argv[1], sys.argv[2]
 path = stage + '/manifest.json'
 j = json.load(open(path))
 image = j['images'][0]
-holder = image if what == 'index' else image['data']
+holder = {'index': image, 'frames': image['data'], 'table': image.get('patches', [0])[0]}[what]
 old = holder[what]
 name = lambda o: '%s/objects/%s/%s' % (stage, o['sha256'][:2], o['sha256'])
 data = bytearray(open(name(old), 'rb').read())
@@ -120,9 +120,16 @@ os.makedirs(os.path.dirname(name(holder[what])), exist_ok=True)
 open(name(holder[what]), 'wb').write(data)
 json.dump(j, open(path, 'w'))
 PY
-for what in index frames; do
+for what in index frames table; do
 	stage 1.2
-	python3 "$T/swap.py" "$W/staging/demo-3" "$what"
+	if [ "$what" = table ]; then
+		# A patch is made where a little changed.
+		repo --quiet publish
+		printf x | dd of="$T/image" bs=1 seek=1000 conv=notrunc 2>/dev/null
+		repo --quiet release --version 1.3 --compatible demo-board --class functional \
+			--image "rootfs=$T/image:raw" --patch-from 3 2>>"$T/stage.log"
+	fi
+	python3 "$T/swap.py" "$(find "$W/staging" -name 'demo-[34]')" "$what"
 	repo --quiet publish
 	tap_refuse "$what that does not fit is named" 21 "image rootfs" repo verify
 	restore
