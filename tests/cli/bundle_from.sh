@@ -5,90 +5,9 @@
 # are told what to do before anything is written.
 # shellcheck disable=SC2016 # eval expands what stands in single quotes
 set -u
-: "${PAWL:?}" "${PAWL_REPO:?}" "${PAWL_SOURCE:?}"
-PATH=$PATH:/usr/sbin:/sbin
-# shellcheck source=tests/lib/tap.sh
-. "$PAWL_SOURCE/tests/lib/tap.sh"
-# shellcheck source=tests/lib/device.sh
-. "$PAWL_SOURCE/tests/lib/device.sh"
-
-T=$(realpath "$(mktemp -d)")
-W=$T/w
-P=$W/public
-D=$T/dev
-clean() {
-	chmod -R u+w "$T"
-	rm -rf "$T"
-}
-trap clean EXIT
-
-p() {
-	"$PAWL" --root "$D" --quiet "$@"
-}
-
-repo() {
-	"$PAWL_REPO" --repo "$W" --quiet "$@"
-}
-
-# noise KEY KIB: bytes that nothing compresses, the same for the same key
-noise() {
-	head -c "$(($2 * 1024))" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032d' "$1")" \
-		-iv 00000000000000000000000000000000 2>/dev/null
-}
-
-# release N OPTIONS: each release changes one file of each image and adds one.
-release() {
-	local n=$1 i
-	shift
-	repo allot --out "$T/backstop.json" >/dev/null
-	if [ "$n" = 1 ]; then
-		tree_make "$T/tree" "$W/root.json" "" 0
-		mkdir -p "$T/tree/usr/bin" "$T/apps"
-		for i in 1 2 3 4 5 6 7 8; do
-			noise "$i" 256 >"$T/tree/usr/bin/prog$i"
-			noise "$((i + 100))" 128 >"$T/apps/app$i"
-		done
-		noise 5000 512 >"$T/logo"
-	fi
-	cp "$T/backstop.json" "$T/tree/usr/share/pawl/"
-	noise "$((n + 1000))" 200 >"$T/tree/usr/bin/prog$n"
-	noise "$((n + 2000))" 60 >"$T/tree/usr/bin/new$n"
-	noise "$((n + 3000))" 100 | head -c $((100000 + 777 * n)) >"$T/apps/app$n"
-	image_make "$T/tree" "$T/rootfs-$n" ext4 8
-	image_make "$T/apps" "$T/apps-$n" squashfs
-	cp "$T/logo" "$T/logo-$n"
-	repo release --release "$n" --version "$n.0" --compatible demo-board --class functional \
-		--level 1 --image "rootfs=$T/rootfs-$n" --image "apps=$T/apps-$n" \
-		--image "logo=$T/logo-$n:raw" "$@" 2>>"$T/release.log" && repo publish
-}
-
-# device_at N [bare]: a device straight from the factory, with release N in slot A
-device_at() {
-	local n=$1 part
-	rm -rf "$D"
-	device_make "$D" http://127.0.0.1:9/ 8
-	device_add "$D" repository "allow-http = yes"
-	device_add "$D" policy "reboot = never"
-	device_flash "$D" a "$T/rootfs-$n"
-	for part in apps logo; do
-		truncate -s 4M "$D/dev/slot-a-$part" "$D/dev/slot-b-$part"
-		device_add "$D" "slot A" "$part = /dev/slot-a-$part"
-		device_add "$D" "slot B" "$part = /dev/slot-b-$part"
-		dd if="$T/$part-$n" of="$D/dev/slot-a-$part" conv=notrunc status=none
-	done
-	[ "${2:-}" = bare ] || device_factory "$D" "$P" "$n"
-	device_boot "$D" >/dev/null && p provision >/dev/null && device_boot "$D" >/dev/null && p boot
-}
-
-# arrived N: slot B holds release N, byte for byte, and waits for its trial
-arrived() {
-	local part size
-	for part in rootfs apps logo; do
-		size=$(stat -c %s "$T/$part-$1")
-		cmp -n "$size" "$T/$part-$1" "$D/dev/slot-b-$part" || return 1
-	done
-	p status --json | jq -e --argjson n "$1" '.trial_waits and .transaction.release == $n' >/dev/null
-}
+# shellcheck source=tests/lib/chain.sh
+. "${PAWL_SOURCE:?}/tests/lib/chain.sh"
+trap chain_clean EXIT
 
 # takes NAME N COMMAND: the command brings release N
 takes() {
@@ -116,22 +35,11 @@ members() {
 	tar -tf "$1"
 }
 
-# of FIELD [RELEASE]: the name of an object of a release in a bundle
-of() {
-	local h
-	h=$(jq -r --arg n "${1%%.*}" ".images[] | select(.name == \$n) | .${1#*.}.sha256" \
-		"$P"/targets/demo/releases/*."${2:-4}".json)
-	echo "objects/${h:0:2}/$h"
-}
-
 size_in() {
 	tar -tvf "$1" "$2" | awk '{ print $3 }'
 }
 
-"$PAWL_REPO" --repo "$W" --product demo --quiet init
-for n in 1 2 3 4; do
-	release "$n" || { echo "not ok - release $n"; cat "$T/release.log"; exit 1; }
-done
+chain_make 4
 
 # --- What is in them -------------------------------------------------------------------------------
 tap_check "a full bundle" repo bundle 4 --out "$T/full.pawl"
@@ -207,6 +115,7 @@ refused "a slot that was written to lacks what the bundle lacks" E_NOTFOUND \
 
 # --- Pipes ------------------------------------------------------------------------------------------------
 # piped FILE: not a file for the agent
+# shellcheck disable=SC2002 # a pipe is what is tested
 piped() {
 	cat "$1" | p install -
 }

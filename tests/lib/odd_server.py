@@ -31,6 +31,7 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   te-gzip             Transfer-Encoding: gzip, chunked
   bomb                Content-Encoding: gzip, 64 MiB of zeros in 64 KiB
   slow,N              N bytes a second
+  late,N              the answer begins N milliseconds after the request
   stall,N             N bytes of the body, then nothing
   silence             takes the request and says nothing
   cut,N[,K]           N bytes of the body, then a reset; only the first K times
@@ -181,6 +182,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         odd = self.odd
+        if "late" in odd:
+            time.sleep(self.number("late") / 1000)
         if "silence" in odd:
             self.wait(60)
             raise Cut()
