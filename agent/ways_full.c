@@ -73,25 +73,34 @@ int ways_load_pieces(struct ways *w, struct ways_image *im, struct err *e)
 	return i->encoding == PLAN_NONE ? count_plain(im, e) : count_packed(im, e);
 }
 
-int ways_plan_full(struct ways *w, struct ways_image *im, struct err *e)
+/* As if all pieces were of one length, which is exact where all are wanted. */
+static void estimate_packed(struct ways_image *im)
 {
 	struct way_cost *c = &im->cost[WAY_FULL];
+	uint64_t length = im->image->full.length;
 	uint64_t pieces = slot_piece_count(im->image->size);
 	uint64_t wanted = 0;
 
-	(void)e;
-	if (c->failed || c->possible)
-		return 0;
 	for (uint64_t i = 0; i < pieces; i++)
 		wanted += ways_wants_piece(im, i);
-	/* Without its table: as if all pieces were of one length, which is exact for all. */
+	c->data = length / pieces * wanted + length % pieces * wanted / pieces;
+	c->requests = 1;
+}
+
+int ways_plan_full(struct ways *w, struct ways_image *im, struct err *e)
+{
+	struct way_cost *c = &im->cost[WAY_FULL];
+
+	if (c->failed || c->possible)
+		return 0;
+	/* The table is fetched when this is the way: another one mostly makes it needless. */
 	*c = (struct way_cost){
 		.possible = ways_can_decode(im->image->encoding),
 		.estimated = true,
-		.data = im->image->full.length / pieces * wanted +
-			im->image->full.length % pieces * wanted / pieces,
 		.tables = ways_table_cost(w, &im->image->pieces),
-		.requests = 1,
 	};
+	if (im->image->encoding == PLAN_NONE)
+		return count_plain(im, e);
+	estimate_packed(im);
 	return 0;
 }

@@ -63,11 +63,13 @@ repo() {
 
 # hostile_release NUMBER [OPTIONS of `pawl-repo release`...]: stages a release whose image holds
 # the trusted root and its own backstop, as a real one does. NUMBER is the next one; HOSTILE_EPOCH
-# is its epoch, where it is set.
+# is its epoch, where it is set. Where HOSTILE_FULL is set the release has no index and data, so
+# that devices fetch `full`.
 hostile_release() {
 	local n=$1 image=$T/image.ext4
 	shift
 	[ -z "${HOSTILE_EPOCH:-}" ] || set -- --epoch "$HOSTILE_EPOCH" "$@"
+	[ -z "${HOSTILE_FULL:-}" ] || set -- --no-delta "$@"
 	repo allot ${HOSTILE_EPOCH:+--epoch "$HOSTILE_EPOCH"} --out "$T/backstop.json" >/dev/null ||
 		return
 	rm -rf "$T/tree"

@@ -13,6 +13,9 @@
 # Set for you: BASE (of the server), URL (of the repository), REFRESHED (files of tuf/ that a
 # refresh stores).
 
+# What these servers do wrong with one object, they do with `full`, which every way falls back to.
+# shellcheck disable=SC2034 # read by hostile.sh
+HOSTILE_FULL=1
 ODD_FDS=()
 # shellcheck disable=SC2034 # used by the scripts
 REFRESHED=timestamp.json,cache/timestamp.tag,snapshot.json,targets.json
