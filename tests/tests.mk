@@ -79,11 +79,15 @@ valgrind: $(UNIT_PROGRAMS)
 bench: programs test-tools
 	$(Q)cd $(S) && for b in $(abspath $(BENCH_SCRIPTS)); do $(TEST_ENV) bash $$b || exit; done
 
-# Both write their table into docs/benchmarks.md. tests/bench/*/settings.py: what can be set.
+# Both write their tables into docs/benchmarks.md; what can be set: tests/bench/delta/settings.py,
+# and the head of tests/bench/install/main.py.
 bench-delta bench-install: deps-bench
 	+$(Q)$(SUBMAKE) $@-here
 bench-delta-here: programs $(O)/tests/bench/delta/fixed_times.so
 	$(Q)cd $(S) && $(TEST_ENV) $(PYTHON3) tests/bench/delta/main.py
+
+bench-install-here: programs
+	$(Q)cd $(S) && $(TEST_ENV) $(PYTHON3) tests/bench/install/main.py
 
 $(O)/tests/bench/delta/fixed_times.so: $(S)/tests/bench/delta/fixed_times.c
 	@mkdir -p $(@D)
@@ -147,6 +151,13 @@ $(O)/tests/bench/slot_install: $(O)/tests/bench/slot_install.o $(call archives,s
 TEST_TOOLS += $(O)/tests/bench/slot_plan
 $(O)/tests/bench/slot_plan: $(O)/tests/bench/slot_plan.o $(call archives,slot base)
 	$(call link,$@,$<,slot base)
+
+# Several streams of one object, for tests/cli/net_streams.sh.
+ifeq ($(CONFIG_HTTP),y)
+TEST_TOOLS += $(O)/tests/net/streams
+$(O)/tests/net/streams: $(O)/tests/net/streams.o $(call archives,poll base)
+	$(call link,$@,$<,poll base)
+endif
 
 # Kills a program at its Nth writing system call, for tests/crash.
 TEST_TOOLS += $(O)/tests/crash/kill_at

@@ -133,20 +133,25 @@ tap_check "nothing is left of the pipe in the data folder" eval \
 	'! find "$D/var/lib/pawl" -name "*.spool" | grep -q .'
 
 # --- Patches -------------------------------------------------------------------------------------------------
-if "$PAWL_REPO" release --help 2>&1 | grep -q -e --patch-from; then
 tap_check "a release with patches" release 6 --patch-from 4 --patch-from 3
-tap_check "a bundle from 3 on" repo bundle 6 --from 3 --out "$T/patch.pawl"
-tap_check "it has patches, and neither index nor data" eval \
+tap_check "a bundle from 4 on" repo bundle 6 --from 4 --out "$T/patch.pawl"
+tap_check "it has a patch of rootfs, and neither index nor data" eval \
 	'! members "$T/patch.pawl" | grep -qF "$(of rootfs.index 6)" &&
-	! members "$T/patch.pawl" | grep -q "head$" &&
-	[ "$(members "$T/patch.pawl" | grep -c objects/)" -ge 5 ]'
-tap_check "where a release has none, it has data" repo bundle 6 --from 2 --out "$T/mixed.pawl"
+	! members "$T/patch.pawl" | grep -qF "$(of rootfs.data 6)" &&
+	members "$T/patch.pawl" | grep -qF "$(of rootfs.patches[0] 6)" &&
+	members "$T/patch.pawl" | grep -qF "$(of rootfs.patches[0].table 6)"'
+tap_check "from 3 on both patches are larger than the head of data" \
+	repo bundle 6 --from 3 --out "$T/mixed.pawl"
+tap_check "… so it has that" eval 'members "$T/mixed.pawl" | grep -qF "$(of rootfs.data 6).head"'
+tap_check "where a release has no patch, it has data" repo bundle 6 --from 2 --out "$T/mixed.pawl"
 tap_check "… it has" eval 'members "$T/mixed.pawl" | grep -qF "$(of rootfs.data 6).head"'
 tap_refuse "a range without a release in it" 2 "is published" repo bundle 6 --from 5 --out "$T/x"
-device_at 3
-takes "a device on 3 takes its patch" 6 p install "$T/patch.pawl"
+device_at 4
+takes "a device on 4 takes its patch" 6 p install "$T/patch.pawl"
 device_at 4
 takes "a device on 4 takes its patch out of a pipe" 6 piped "$T/patch.pawl"
-fi
+device_at 3
+refused "a device on 3 has no patch there" E_NOTFOUND "take a full bundle or the repository" \
+	p install "$T/patch.pawl"
 
 tap_end
