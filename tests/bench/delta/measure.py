@@ -76,8 +76,19 @@ def written_by(pid):
         return 0
 
 
+def cpu_of(pid):
+    """Seconds of a process that goes on, with those of its children that have ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(int(n) for n in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 def run(command, also=(), **how):
-    """Runs command; also: processes that work for it and are counted in its memory."""
+    """Runs command; also: processes that work for it, counted in its memory and CPU time."""
+    before = sum(cpu_of(pid) for pid in also)
     began = time.monotonic()
     with subprocess.Popen(
         [str(a) for a in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how
@@ -90,5 +101,5 @@ def run(command, also=(), **how):
         watch.stop()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
+    cpu = usage.ru_utime + usage.ru_stime + sum(cpu_of(pid) for pid in also) - before
     return Measured(process.returncode, wall, cpu, watch.rss, watch.anonymous, written, output)
