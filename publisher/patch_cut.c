@@ -34,13 +34,14 @@ struct cost {
 /* `at` is the old place before it. */
 static struct cost cost_of(const struct patch_op *op, uint32_t skip, uint32_t old_at)
 {
-	struct cost c = {.fixed = patch_number_size(op->length - skip),
+	struct cost c = {.fixed = 1 + patch_number_size(op->length - skip),
 		.data = op->kind == SLOT_PATCH_ADD || op->kind == SLOT_PATCH_INSERT};
 
 	if (op->kind == SLOT_PATCH_COPY || op->kind == SLOT_PATCH_ADD) {
 		uint32_t want = op->old_at + skip;
 		if (want != old_at)
-			c.fixed += patch_number_size(want > old_at ? want - old_at : old_at - want);
+			c.fixed += 1 +
+				   patch_number_size(want > old_at ? want - old_at : old_at - want);
 	}
 	return c;
 }

@@ -9,6 +9,7 @@
 #include "publisher/patch_number.h"
 
 #define WINDOW (256u * 1024)
+#define PARTS  (SLOT_PATCH_KINDS + 3u) /* operations, lengths, differences, literals */
 
 int patch_framer_make(const struct patch_ops *ops, const struct patch_text *old,
 	const struct patch_input *image, struct patch_framer *out, struct err *e)
@@ -16,7 +17,7 @@ int patch_framer_make(const struct patch_ops *ops, const struct patch_text *old,
 	struct patch_framer f = {.ops = ops, .old = old, .image = image};
 
 	f.raw = malloc(PATCH_FRAME_RAW);
-	f.parts = malloc((size_t)2 * PATCH_FRAME_RAW);
+	f.parts = malloc((size_t)PARTS * PATCH_FRAME_RAW);
 	f.window = malloc(WINDOW);
 	if (!f.raw || !f.parts || !f.window) {
 		patch_framer_free(&f);
@@ -34,14 +35,17 @@ void patch_framer_free(struct patch_framer *f)
 	*f = (struct patch_framer){0};
 }
 
-/* The three parts while they grow. */
+/* The parts while they grow. */
+struct part {
+	uint8_t *data;
+	uint32_t len;
+};
+
 struct parts {
-	uint8_t *ops; /* in the frame's raw bytes already */
-	uint8_t *differences;
-	uint8_t *literals;
-	uint32_t ops_len;
-	uint32_t differences_len;
-	uint32_t literals_len;
+	struct part ops;
+	struct part lengths[SLOT_PATCH_KINDS];
+	struct part differences;
+	struct part literals;
 	uint32_t old_at;
 };
 
@@ -69,7 +73,10 @@ static int read_image(
 
 static void put_op(struct parts *p, enum slot_patch_kind kind, uint32_t length)
 {
-	p->ops_len += patch_number_put(p->ops + p->ops_len, kind, length);
+	struct part *lengths = &p->lengths[kind];
+
+	p->ops.data[p->ops.len++] = (uint8_t)kind;
+	lengths->len += patch_number_put(lengths->data + lengths->len, length);
 }
 
 static void put_move(struct parts *p, uint32_t to)
@@ -85,14 +92,14 @@ static void put_move(struct parts *p, uint32_t to)
 static int put_differences(struct patch_framer *f, struct parts *p, uint64_t image, uint32_t old_at,
 	uint32_t length, struct err *e)
 {
-	uint8_t *out = p->differences + p->differences_len;
+	uint8_t *out = p->differences.data + p->differences.len;
 	const uint8_t *old = f->old->bytes + patch_text_at(f->old, old_at);
 
 	if (read_image(f, image, out, length, e) < 0)
 		return -1;
 	for (uint32_t i = 0; i < length; i++)
 		out[i] = (uint8_t)(out[i] - old[i]);
-	p->differences_len += length;
+	p->differences.len += length;
 	return 0;
 }
 
@@ -108,33 +115,53 @@ static int put(struct patch_framer *f, struct parts *p, const struct patch_op *o
 		return put_differences(f, p, image, op->old_at, op->length, e);
 	if (op->kind != SLOT_PATCH_INSERT)
 		return 0;
-	if (read_image(f, image, p->literals + p->literals_len, op->length, e) < 0)
+	if (read_image(f, image, p->literals.data + p->literals.len, op->length, e) < 0)
 		return -1;
-	p->literals_len += op->length;
+	p->literals.len += op->length;
 	return 0;
 }
 
-/* Puts the parts behind the operations, with their lengths before all. */
+static uint8_t *join_part(uint8_t *end, uint8_t *number, const struct part *part)
+{
+	memcpy(end, part->data, part->len);
+	if (number)
+		le32_put(number, part->len);
+	return end + part->len;
+}
+
+/* Puts the parts one behind the other, with their lengths before all. */
 static size_t join(struct patch_framer *f, const struct parts *p)
 {
-	uint8_t *end = p->ops + p->ops_len;
+	uint8_t *number = f->raw;
+	uint8_t *end = join_part(f->raw + SLOT_PATCH_FRAME_HEAD, number, &p->ops);
 
-	le32_put(f->raw, p->ops_len);
-	le32_put(f->raw + 4, p->differences_len);
-	memcpy(end, p->differences, p->differences_len);
-	end += p->differences_len;
-	memcpy(end, p->literals, p->literals_len);
-	return (size_t)(end + p->literals_len - f->raw);
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++)
+		end = join_part(end, number += 4, &p->lengths[kind]);
+	end = join_part(end, number + 4, &p->differences);
+	end = join_part(end, NULL, &p->literals);
+	return (size_t)(end - f->raw);
+}
+
+/* Each part may be as large as a frame; memory that is not touched costs nothing. */
+static void place_parts(struct patch_framer *f, struct parts *p)
+{
+	uint8_t *next = f->parts;
+
+	*p = (struct parts){0};
+	p->ops.data = next;
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++)
+		p->lengths[kind].data = next += PATCH_FRAME_RAW;
+	p->differences.data = next += PATCH_FRAME_RAW;
+	p->literals.data = next + PATCH_FRAME_RAW;
 }
 
 int patch_framer_fill(struct patch_framer *f, const struct patch_cut *from,
 	const struct patch_cut *to, size_t *len, struct err *e)
 {
-	struct parts p = {.ops = f->raw + SLOT_PATCH_FRAME_HEAD,
-		.differences = f->parts,
-		.literals = f->parts + PATCH_FRAME_RAW};
 	struct patch_cut at = *from;
+	struct parts p;
 
+	place_parts(f, &p);
 	/* patch_cut.c counted the same bytes, so everything has room. */
 	while (at.image < to->image) {
 		struct patch_op op = f->ops->op[at.op];

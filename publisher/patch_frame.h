@@ -12,7 +12,7 @@
 
 /* Raw bytes of a frame at most; docs/decisions.md has the figures. */
 #ifndef PATCH_FRAME_RAW
-#define PATCH_FRAME_RAW (256u * 1024)
+#define PATCH_FRAME_RAW (512u * 1024)
 #endif
 
 /* Where a frame begins: operation `op`, of which `skip` bytes are in the frame before. */
@@ -39,7 +39,7 @@ struct patch_framer {
 	const struct patch_text *old;
 	const struct patch_input *image; /* the new one */
 	uint8_t *raw; /* a frame: PATCH_FRAME_RAW bytes */
-	uint8_t *parts; /* what goes into it, one after the other: as much */
+	uint8_t *parts; /* what goes into it, part by part: as much for each */
 	uint8_t *window; /* bytes of the new image */
 	uint64_t window_at;
 	size_t window_len;

@@ -14,6 +14,11 @@
 #ifndef GAIN_MIN
 #define GAIN_MIN 8u
 #endif
+/* And so many more where the old place has to be moved further than NEAR. */
+#ifndef FAR_COST
+#define FAR_COST 4u
+#endif
+#define NEAR (64u * 1024)
 /* So many equal bytes in a row: the alignment that there is needs no other. */
 #ifndef RUN_LONG
 #define RUN_LONG 32u
@@ -233,6 +238,35 @@ static uint32_t run_of(const struct match *m, const struct alignment *now, uint3
 	return equal_run(m, at, (uint32_t)text, most);
 }
 
+/* The place of the old text that lies beside `at` as the alignment is. */
+static uint32_t place_beside(const struct alignment *now, uint32_t at)
+{
+	return now->text == NOWHERE ? 0 : now->text + (at - now->part);
+}
+
+/*
+ * Is there an alignment at `at` that is better than the one that there is? *length
+ * gets the bytes that it certainly gives right.
+ */
+static bool find_better(const struct match *m, const struct patch_search *search,
+	const struct alignment *now, struct alignment *next, uint32_t *length)
+{
+	uint32_t at = next->part;
+	struct patch_wanted w = {.data = m->part->bytes + at, .near = place_beside(now, at)};
+	uint32_t rank;
+
+	w.len = patch_search_find(search, w.data, m->part->length - at, &rank);
+	if (w.len == 0)
+		return false;
+	uint32_t score = score_of(m, now, at, w.len);
+	if (w.len <= score + GAIN_MIN)
+		return false;
+	next->text = patch_search_nearest(search, rank, &w);
+	bool far = next->text > w.near + NEAR || w.near > next->text + NEAR;
+	*length = w.len;
+	return !far || w.len > score + GAIN_MIN + FAR_COST;
+}
+
 int patch_match_part(const struct patch_search *old, const struct patch_text *part,
 	struct patch_ops *ops, struct err *e)
 {
@@ -241,15 +275,13 @@ int patch_match_part(const struct patch_search *old, const struct patch_text *pa
 	struct alignment now = {.text = NOWHERE};
 
 	for (uint32_t at = 0; at < part->length;) {
-		uint32_t run = run_of(&m, &now, at);
-		if (run >= RUN_LONG) {
-			at += run;
+		struct alignment next = {.part = at};
+		uint32_t length = run_of(&m, &now, at);
+		if (length >= RUN_LONG) {
+			at += length;
 			continue;
 		}
-		struct alignment next = {.part = at};
-		uint32_t length =
-			patch_search_find(old, part->bytes + at, part->length - at, &next.text);
-		if (length <= score_of(&m, &now, at, length) + GAIN_MIN) {
+		if (!find_better(&m, old, &now, &next, &length)) {
 			at++;
 			continue;
 		}

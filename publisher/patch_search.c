@@ -7,7 +7,10 @@
 
 #include "agent/base/buf.h"
 
-#define PAIRS       65536u /* of two bytes */
+#define PAIRS 65536u /* of two bytes */
+#ifndef NEAR_TRIES
+#define NEAR_TRIES 64u /* places with the same content that are looked at, in either direction */
+#endif
 #define FILTER_MIN  (UINT64_C(1) << 16)
 #define HASH_FACTOR UINT64_C(0x9E3779B97F4A7C15) /* 2^64 / golden ratio */
 
@@ -133,7 +136,7 @@ static bool is_before(const struct patch_search *s, uint32_t i, const uint8_t *d
 }
 
 uint32_t patch_search_find(
-	const struct patch_search *s, const uint8_t *data, uint32_t len, uint32_t *at)
+	const struct patch_search *s, const uint8_t *data, uint32_t len, uint32_t *rank)
 {
 	if (len < PATCH_SEARCH_MIN || s->text->length < PATCH_SEARCH_MIN)
 		return 0;
@@ -159,6 +162,36 @@ uint32_t patch_search_find(
 	const struct edge *best = low.match >= high.match ? &low : &high;
 	if (best->match < PATCH_SEARCH_MIN)
 		return 0;
-	*at = (uint32_t)s->order[best->at];
+	*rank = best->at;
 	return best->match;
+}
+
+static uint32_t distance(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Looks at neighbours in one direction, as long as they begin with the same bytes. */
+static uint32_t nearest_to(const struct patch_search *s, uint32_t rank, int step,
+	const struct patch_wanted *w, uint32_t best)
+{
+	for (unsigned tries = 0; tries < NEAR_TRIES; tries++) {
+		if ((step < 0 && rank == 0) || (step > 0 && rank + 1 == s->text->length))
+			break;
+		rank += (uint32_t)step;
+		if (match_at(s, rank, w->data, w->len, 0) < w->len)
+			break;
+		uint32_t place = (uint32_t)s->order[rank];
+		if (distance(place, w->near) < distance(best, w->near))
+			best = place;
+	}
+	return best;
+}
+
+uint32_t patch_search_nearest(
+	const struct patch_search *s, uint32_t rank, const struct patch_wanted *w)
+{
+	uint32_t best = nearest_to(s, rank, 1, w, (uint32_t)s->order[rank]);
+
+	return nearest_to(s, rank, -1, w, best);
 }

@@ -22,8 +22,23 @@ int patch_search_make(const struct patch_text *text, struct patch_search *out, s
 void patch_search_free(struct patch_search *s);
 
 /*
- * The length of the longest prefix of `data` that occurs in the text, and where;
- * 0 when it has less than PATCH_SEARCH_MIN bytes. Several threads may ask at once.
+ * The length of the longest prefix of `data` that occurs in the text; *rank is the
+ * place in `order` of a suffix that begins with it. 0 when it has less than
+ * PATCH_SEARCH_MIN bytes. Several threads may ask at once.
  */
 uint32_t patch_search_find(
-	const struct patch_search *s, const uint8_t *data, uint32_t len, uint32_t *at);
+	const struct patch_search *s, const uint8_t *data, uint32_t len, uint32_t *rank);
+
+/* Content, and where in the text it would be welcome. */
+struct patch_wanted {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t near;
+};
+
+/*
+ * Among places of the text that hold what was wanted, `rank` being one of them
+ * and only its neighbours being looked at, the one that is nearest.
+ */
+uint32_t patch_search_nearest(
+	const struct patch_search *s, uint32_t rank, const struct patch_wanted *w);

@@ -7,13 +7,16 @@
  *   u64 old image size, then count × { u32 output length, u32 stored length, u32
  *   raw length, u8[32] SHA-256 of the stored bytes }. The output ranges follow
  *   each other and cover the image; offsets in the patch by addition.
- * patch: frames; each is one zstd frame whose raw bytes are u32 length of the
- *   operations, u32 length of the differences, then operations, differences,
- *   literals. An operation is a varint (LEB128) of length << 3 | kind:
- *   0 copy (bytes of the old image as they are), 1 add (old bytes plus
- *   differences, modulo 256), 2 insert (literals), 3 zero, 4 seek forward, 5 seek
- *   back (by so many bytes of the old image). Every frame starts at old byte 0;
- *   copy and add move the old place on, insert and zero do not.
+ * patch: frames; each is one zstd frame. Its raw bytes: u32 number of operations;
+ *   u32 bytes of lengths, for each kind of operation; u32 bytes of differences;
+ *   then operations, lengths, differences, literals. An operation is a byte, its
+ *   kind: 0 copy (bytes of the old image as they are), 1 add (old bytes plus
+ *   differences, modulo 256), 2 insert (literals), 3 zero, 4 move forward, 5 move
+ *   back (by so many bytes of the old image). The lengths of all operations of a
+ *   kind stand together, kind after kind, as varints (LEB128), because numbers
+ *   that mean the same compress better beside each other; none is 0. Every frame
+ *   starts at old byte 0; copy and add move the old place on, insert and zero do
+ *   not.
  */
 #pragma once
 
@@ -35,9 +38,8 @@
 #define SLOT_PATCH_IMAGE_MAX  (UINT64_C(1) << 30) /* of the old and of the new image */
 #define SLOT_PATCH_FRAMES_MAX 65536u
 #define SLOT_PATCH_TABLE_MAX  (SLOT_PATCH_HEADER + SLOT_PATCH_FRAMES_MAX * SLOT_PATCH_ENTRY)
-#define SLOT_PATCH_FRAME_HEAD 8u /* the two lengths before the operations */
-#define SLOT_PATCH_KIND_BITS  3
-#define SLOT_PATCH_KIND_MASK  ((1u << SLOT_PATCH_KIND_BITS) - 1)
+#define SLOT_PATCH_FRAME_HEAD 32u /* the numbers before the operations */
+#define SLOT_PATCH_LENGTH_MAX 5u /* bytes of a length */
 
 enum slot_patch_kind {
 	SLOT_PATCH_COPY,

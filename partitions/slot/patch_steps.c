@@ -5,47 +5,60 @@
 #include "agent/base/buf.h"
 #include "agent/base/must.h"
 
-int patch_steps_begin(const uint8_t *raw, size_t len, uint32_t output, uint64_t old_size,
-	struct patch_steps *out, struct err *e)
+/* Cuts `len` bytes off the front of what is left. */
+static int cut(struct patch_bytes *rest, size_t len, struct patch_bytes *out, struct err *e)
 {
-	if (!MUST("slot.patch-head", len >= SLOT_PATCH_FRAME_HEAD))
-		return err_set(e, E_META, "%zu bytes are less than the frame's two lengths", len);
-	size_t left = len - SLOT_PATCH_FRAME_HEAD;
-	size_t ops = le32_get(raw);
-	size_t differences = le32_get(raw + 4);
-	if (!MUST("slot.patch-parts", ops <= left && differences <= left - ops))
-		return err_set(e, E_META,
-			"%zu bytes of operations and %zu of differences do not fit into %zu", ops,
-			differences, left);
-	raw += SLOT_PATCH_FRAME_HEAD;
-	*out = (struct patch_steps){.ops = raw,
-		.differences = raw + ops,
-		.literals = raw + ops + differences,
-		.ops_left = ops,
-		.differences_left = differences,
-		.literals_left = left - ops - differences,
-		.output_left = output,
-		.old_size = old_size};
+	if (!MUST("slot.patch-parts", len <= rest->left))
+		return err_set(
+			e, E_META, "a part of %zu bytes where %zu are left", len, rest->left);
+	*out = (struct patch_bytes){.data = rest->data, .left = len};
+	rest->data += len;
+	rest->left -= len;
 	return 0;
 }
 
-/* LEB128: seven bits a byte, low ones first. At most five bytes, which hold any length here. */
-static int read_number(struct patch_steps *s, uint64_t *out, struct err *e)
+int patch_steps_begin(const uint8_t *raw, size_t len, uint32_t output, uint64_t old_size,
+	struct patch_steps *out, struct err *e)
+{
+	struct patch_steps s = {.output_left = output, .old_size = old_size};
+
+	if (!MUST("slot.patch-head", len >= SLOT_PATCH_FRAME_HEAD))
+		return err_set(
+			e, E_META, "%zu bytes are less than the head of a patch's frame", len);
+	struct patch_bytes rest = {
+		.data = raw + SLOT_PATCH_FRAME_HEAD, .left = len - SLOT_PATCH_FRAME_HEAD};
+	if (cut(&rest, le32_get(raw), &s.ops, e) < 0)
+		return -1;
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++) {
+		if (cut(&rest, le32_get(raw + 4 + 4 * kind), &s.lengths[kind], e) < 0)
+			return -1;
+	}
+	if (cut(&rest, le32_get(raw + 4 + 4 * SLOT_PATCH_KINDS), &s.differences, e) < 0)
+		return -1;
+	s.literals = rest;
+	*out = s;
+	return 0;
+}
+
+/* LEB128: seven bits a byte, low ones first. */
+static int read_length(struct patch_bytes *from, uint32_t *out, struct err *e)
 {
 	uint64_t value = 0;
+	unsigned shift = 0;
+	uint8_t byte;
 
-	for (unsigned shift = 0; shift < 35; shift += 7) {
-		if (!MUST("slot.patch-op-cut", s->ops_left > 0))
-			return err_set(e, E_META, "an operation is cut at the end of its frame");
-		uint8_t byte = *s->ops++;
-		s->ops_left--;
+	do {
+		if (!MUST("slot.patch-length-cut", from->left > 0))
+			return err_set(e, E_META, "has fewer lengths than operations");
+		byte = *from->data++;
+		from->left--;
 		value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80) {
-			*out = value;
-			return 0;
-		}
-	}
-	return err_set(e, E_META, "an operation has a length of more than 35 bits");
+		shift += 7;
+	} while (byte >= 0x80 && shift < 7 * SLOT_PATCH_LENGTH_MAX);
+	if (!MUST("slot.patch-length", byte < 0x80 && value > 0 && value <= UINT32_MAX))
+		return err_set(e, E_META, "has a length of 0 or of more than 32 bits");
+	*out = (uint32_t)value;
+	return 0;
 }
 
 static int move(struct patch_steps *s, enum slot_patch_kind kind, uint32_t length, struct err *e)
@@ -65,12 +78,11 @@ static int move(struct patch_steps *s, enum slot_patch_kind kind, uint32_t lengt
 	return 0;
 }
 
-/* Takes `length` bytes from the front of a part of the frame. */
-static void take(const uint8_t **data, size_t *left, uint32_t length, struct patch_step *out)
+static void take(struct patch_bytes *from, struct patch_step *out)
 {
-	out->data = *data;
-	*data += length;
-	*left -= length;
+	out->data = from->data;
+	from->data += out->length;
+	from->left -= out->length;
 }
 
 static int take_old(struct patch_steps *s, struct patch_step *out, struct err *e)
@@ -91,16 +103,16 @@ static int give(struct patch_steps *s, struct patch_step *out, struct err *e)
 			(unsigned long long)s->output_left);
 	s->output_left -= out->length;
 	if (out->kind == SLOT_PATCH_ADD) {
-		if (!MUST("slot.patch-differences", out->length <= s->differences_left))
+		if (!MUST("slot.patch-differences", out->length <= s->differences.left))
 			return err_set(e, E_META, "adds %u differences where %zu are left",
-				out->length, s->differences_left);
-		take(&s->differences, &s->differences_left, out->length, out);
+				out->length, s->differences.left);
+		take(&s->differences, out);
 	}
 	if (out->kind == SLOT_PATCH_INSERT) {
-		if (!MUST("slot.patch-literals", out->length <= s->literals_left))
+		if (!MUST("slot.patch-literals", out->length <= s->literals.left))
 			return err_set(e, E_META, "inserts %u bytes where %zu are left",
-				out->length, s->literals_left);
-		take(&s->literals, &s->literals_left, out->length, out);
+				out->length, s->literals.left);
+		take(&s->literals, out);
 	}
 	if (out->kind == SLOT_PATCH_COPY || out->kind == SLOT_PATCH_ADD)
 		return take_old(s, out, e);
@@ -109,35 +121,37 @@ static int give(struct patch_steps *s, struct patch_step *out, struct err *e)
 
 static int end(const struct patch_steps *s, struct err *e)
 {
+	size_t lengths = 0;
+
 	if (!MUST("slot.patch-short", s->output_left == 0))
 		return err_set(e, E_META, "ends %llu bytes short of its output",
 			(unsigned long long)s->output_left);
-	if (!MUST("slot.patch-left-over", s->differences_left == 0 && s->literals_left == 0))
-		return err_set(e, E_META, "leaves %zu differences and %zu bytes to insert over",
-			s->differences_left, s->literals_left);
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++)
+		lengths += s->lengths[kind].left;
+	if (!MUST("slot.patch-left-over",
+		    lengths == 0 && s->differences.left == 0 && s->literals.left == 0))
+		return err_set(e, E_META,
+			"leaves %zu bytes of lengths, %zu differences and %zu literals over",
+			lengths, s->differences.left, s->literals.left);
 	return 0;
 }
 
 int patch_steps_next(struct patch_steps *s, struct patch_step *out, bool *more, struct err *e)
 {
-	while (s->ops_left > 0) {
-		uint64_t number = 0;
-		if (read_number(s, &number, e) < 0)
-			return -1;
-		uint64_t length = number >> SLOT_PATCH_KIND_BITS;
-		unsigned kind = (unsigned)(number & SLOT_PATCH_KIND_MASK);
+	while (s->ops.left > 0) {
+		unsigned kind = *s->ops.data++;
+		uint32_t length = 0;
+		s->ops.left--;
 		if (!MUST("slot.patch-kind", kind < SLOT_PATCH_KINDS))
-			return err_set(e, E_META, "operation %u is not known", kind);
-		if (!MUST("slot.patch-nothing", length > 0))
-			return err_set(e, E_META, "an operation has length 0");
-		/* 35 bits without the kind: a length always fits 32. */
-		*out = (struct patch_step){
-			.kind = (enum slot_patch_kind)kind, .length = (uint32_t)length};
-		if (kind != SLOT_PATCH_FORWARD && kind != SLOT_PATCH_BACK) {
+			return err_set(e, E_META, "has an operation %u, which is not known", kind);
+		if (read_length(&s->lengths[kind], &length, e) < 0)
+			return -1;
+		*out = (struct patch_step){.kind = (enum slot_patch_kind)kind, .length = length};
+		if (out->kind != SLOT_PATCH_FORWARD && out->kind != SLOT_PATCH_BACK) {
 			*more = true;
 			return give(s, out, e);
 		}
-		if (move(s, out->kind, out->length, e) < 0)
+		if (move(s, out->kind, length, e) < 0)
 			return -1;
 	}
 	*more = false;

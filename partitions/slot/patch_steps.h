@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The steps of one frame of a patch: its operations read one by one, each checked
- * against the frame's lengths and the old image before anybody acts on it.
- * Knows neither devices nor networks. Used by patch_apply.c.
+ * against the frame's parts and the old image before anybody acts on it. Knows
+ * neither devices nor networks. Used by patch_apply.c.
  */
 #pragma once
 
@@ -13,14 +13,18 @@
 #include "agent/base/err.h"
 #include "partitions/slot/patch.h"
 
+/* What is left of one part of a frame; borrowed. */
+struct patch_bytes {
+	const uint8_t *data;
+	size_t left;
+};
+
 /* A decompressed frame and how far its operations were read. */
 struct patch_steps {
-	const uint8_t *ops; /* not yet read ones begin here; borrowed, as the next two */
-	const uint8_t *differences;
-	const uint8_t *literals;
-	size_t ops_left;
-	size_t differences_left;
-	size_t literals_left;
+	struct patch_bytes ops;
+	struct patch_bytes lengths[SLOT_PATCH_KINDS];
+	struct patch_bytes differences;
+	struct patch_bytes literals;
 	uint64_t output_left; /* bytes that are still to be given */
 	uint64_t old_at; /* place in the old image */
 	uint64_t old_size;
@@ -40,6 +44,6 @@ int patch_steps_begin(const uint8_t *raw, size_t len, uint32_t output, uint64_t 
 
 /*
  * The next step; *more is false when the frame ended as it must: exactly its
- * output given, and operations, differences and literals used up. E_META else.
+ * output given, and all its parts used up. E_META else.
  */
 int patch_steps_next(struct patch_steps *s, struct patch_step *out, bool *more, struct err *e);

@@ -203,35 +203,37 @@ static void put_pieces(const char *folder)
 	put(folder, "pieces", "one", out.data, out.len);
 }
 
-static size_t add_step(uint8_t *out, uint64_t length, enum slot_patch_kind kind)
+static size_t add_length(uint8_t *out, uint32_t length)
 {
-	uint64_t v = length << 3 | kind;
 	size_t n = 0;
 
-	do {
-		out[n++] = (uint8_t)((v & 127) | (v > 127 ? 128 : 0));
-		v >>= 7;
-	} while (v > 0);
+	for (; length > 127; length >>= 7)
+		out[n++] = (uint8_t)((length & 127) | 128);
+	out[n++] = (uint8_t)length;
 	return n;
 }
 
 /* One step of each kind, then old bytes up to the end: the raw bytes of a frame. */
 static size_t make_patch_frame(uint8_t *raw, uint32_t output)
 {
-	uint8_t *ops = raw + 8;
-	size_t n = add_step(ops, 5000, SLOT_PATCH_FORWARD);
+	static const uint8_t ops[] = {SLOT_PATCH_FORWARD, SLOT_PATCH_COPY, SLOT_PATCH_ADD,
+		SLOT_PATCH_INSERT, SLOT_PATCH_ZERO, SLOT_PATCH_BACK, SLOT_PATCH_COPY};
+	const uint32_t lengths[SLOT_PATCH_KINDS] = {300, 10, 7, 4096, 5000, 5200};
+	size_t n = SLOT_PATCH_FRAME_HEAD + sizeof(ops);
 
-	n += add_step(ops + n, 300, SLOT_PATCH_COPY);
-	n += add_step(ops + n, 10, SLOT_PATCH_ADD);
-	n += add_step(ops + n, 7, SLOT_PATCH_INSERT);
-	n += add_step(ops + n, 4096, SLOT_PATCH_ZERO);
-	n += add_step(ops + n, 5200, SLOT_PATCH_BACK);
-	n += add_step(ops + n, output - 300 - 10 - 7 - 4096, SLOT_PATCH_COPY);
-	le32_put(raw, (uint32_t)n);
-	le32_put(raw + 4, 10);
+	le32_put(raw, sizeof(ops));
+	memcpy(raw + SLOT_PATCH_FRAME_HEAD, ops, sizeof(ops));
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++) {
+		size_t from = n;
+		n += add_length(raw + n, lengths[kind]);
+		if (kind == SLOT_PATCH_COPY)
+			n += add_length(raw + n, output - 300 - 10 - 7 - 4096);
+		le32_put(raw + 4 + 4 * kind, (uint32_t)(n - from));
+	}
+	le32_put(raw + 28, 10);
 	for (unsigned i = 0; i < 17; i++)
-		ops[n++] = (uint8_t)(i * 3 + 1);
-	return 8 + n;
+		raw[n++] = (uint8_t)(i * 3 + 1);
+	return n;
 }
 
 static void put_patch(const char *folder)

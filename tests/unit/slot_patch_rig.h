@@ -26,38 +26,51 @@ struct patch_rig {
 	unsigned flip_times; /* ... so often */
 };
 
-static inline size_t patch_step(uint8_t *out, uint64_t length, enum slot_patch_kind kind)
-{
-	uint64_t v = length << 3 | kind;
-	size_t n = 0;
+/* One frame while it grows: its operations, and their lengths by kind. */
+struct patch_frame {
+	uint8_t ops[64];
+	size_t op_count;
+	uint8_t lengths[SLOT_PATCH_KINDS][64];
+	size_t length_bytes[SLOT_PATCH_KINDS];
+};
 
-	do {
-		out[n++] = (uint8_t)((v & 127) | (v > 127 ? 128 : 0));
-		v >>= 7;
-	} while (v > 0);
-	return n;
+static inline void patch_step(struct patch_frame *f, enum slot_patch_kind kind, uint64_t length)
+{
+	uint8_t *out = f->lengths[kind];
+	size_t *n = &f->length_bytes[kind];
+
+	f->ops[f->op_count++] = (uint8_t)kind;
+	for (; length > 127; length >>= 7)
+		out[(*n)++] = (uint8_t)((length & 127) | 128);
+	out[(*n)++] = (uint8_t)length;
 }
 
 /* Steps for [from, to): the byte at 100 of each leaf is a literal, all else is old. */
 static inline size_t patch_make_raw(const struct rig *r, uint64_t from, uint64_t to, uint8_t *raw)
 {
-	uint8_t *steps = raw + 8;
-	uint8_t literals[8];
-	size_t n = from > 0 ? patch_step(steps, from, SLOT_PATCH_FORWARD) : 0;
-	size_t count = 0;
+	struct patch_frame f = {0};
+	uint8_t *end = raw + SLOT_PATCH_FRAME_HEAD;
 
+	if (from > 0)
+		patch_step(&f, SLOT_PATCH_FORWARD, from);
 	for (uint64_t leaf = from / LEAF; leaf * LEAF < to; leaf++) {
-		n += patch_step(steps + n, 100, SLOT_PATCH_COPY);
-		n += patch_step(steps + n, 1, SLOT_PATCH_INSERT);
-		n += patch_step(steps + n, 1, SLOT_PATCH_FORWARD);
-		n += patch_step(
-			steps + n, slot_leaf_length(r->image.size, leaf) - 101, SLOT_PATCH_COPY);
-		literals[count++] = r->content[leaf * LEAF + 100];
+		patch_step(&f, SLOT_PATCH_COPY, 100);
+		patch_step(&f, SLOT_PATCH_INSERT, 1);
+		patch_step(&f, SLOT_PATCH_FORWARD, 1);
+		patch_step(&f, SLOT_PATCH_COPY, slot_leaf_length(r->image.size, leaf) - 101);
 	}
-	le32_put(raw, (uint32_t)n);
-	le32_put(raw + 4, 0);
-	memcpy(steps + n, literals, count);
-	return 8 + n + count;
+	memset(raw, 0, SLOT_PATCH_FRAME_HEAD); /* no differences */
+	le32_put(raw, (uint32_t)f.op_count);
+	memcpy(end, f.ops, f.op_count);
+	end += f.op_count;
+	for (unsigned kind = 0; kind < SLOT_PATCH_KINDS; kind++) {
+		le32_put(raw + 4 + 4 * kind, (uint32_t)f.length_bytes[kind]);
+		memcpy(end, f.lengths[kind], f.length_bytes[kind]);
+		end += f.length_bytes[kind];
+	}
+	for (uint64_t leaf = from / LEAF; leaf * LEAF < to; leaf++)
+		*end++ = r->content[leaf * LEAF + 100];
+	return (size_t)(end - raw);
 }
 
 static inline void patch_pack(struct patch_rig *p)
