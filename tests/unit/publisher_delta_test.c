@@ -314,7 +314,6 @@ static void a_damaged_release_before_is_refused(void **state)
 {
 	AUTO_MANIFEST struct manifest *one = NULL;
 	const struct plan_object *objects[2];
-	AUTO_INDEX_SET struct index_set set = {0};
 	struct err e = {0};
 
 	(void)state;
