@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web server for tests that can misbehave in many ways. Python 3 only.
 
-usage: odd_server.py --root DIR [--port N] [--tls CERT.pem KEY.pem]
-                     [--client-ca CA.pem] [--rate BYTES] [--log FILE] [--proxy]
+usage: odd_server.py --root DIR [--bind ADDRESS] [--port N] [--tls CERT.pem KEY.pem]
+                     [--client-ca CA.pem] [--rate BYTES] [--log FILE] [--proxy] [--good]
        odd_server.py --make-certs DIR
 
-Prints "PORT <n>" when it listens on 127.0.0.1, and ends when its standard input
+Prints "PORT <n>" when it listens on 127.0.0.1 (or --bind), and ends when its standard input
 ends (so it never outlives the test that started it) or by a signal.
 
 A path is served as a file below DIR, with a strong ETag and single ranges.
@@ -35,6 +35,7 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   stall,N             N bytes of the body, then nothing
   silence             takes the request and says nothing
   cut,N[,K]           N bytes of the body, then a reset; only the first K times
+  die,N               N bytes of the body, then the whole server is gone
   header,NAME,VALUE   one further header
   headers,N           N bytes of further headers
   status,N[,RETRY]    status N with a HTML page; with Retry-After
@@ -49,7 +50,8 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
 
 GET /log gives a JSON list of all requests: method, path, headers of interest,
 status, bytes of body sent, whether a client certificate came. DELETE /log
-empties it. --log appends each finished request as a line of JSON.
+empties it. --log appends each finished request as a line of JSON. --good passes over
+the words in a path.
 """
 import argparse
 import gzip
@@ -132,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             rest = "/" + rest
             name, *args = [urllib.parse.unquote(a) for a in word.split(",")]
             self.odd[name] = args
-        if self.odd.get("only", [""])[0] not in rest:
+        if self.odd.get("only", [""])[0] not in rest or self.server.is_good:
             self.odd = {}
         self.rest = rest
         self.entry = {"method": self.command, "path": self.path, "status": 0, "sent": 0,
@@ -246,7 +248,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "slow" in self.odd:
             step = max(1, rate // 10)
         stop = len(body)
-        for name in ("cut", "stall"):
+        for name in ("cut", "stall", "die"):
             if name in self.odd and self.count <= self.number(name, 1, 1 << 60):
                 stop = min(stop, self.number(name))
         view = memoryview(body)
@@ -257,6 +259,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if rate:
                 time.sleep(len(part) / rate)
         if stop < len(body):
+            if "die" in self.odd:
+                time.sleep(0.02)
+                self.server.log.finish(self.entry)
+                os._exit(0)
             if "stall" in self.odd:
                 self.wait(60)
             else:
@@ -472,10 +478,13 @@ def make_certs(folder):
 
 
 def serve(args):
-    server = Server(("127.0.0.1", args.port), Handler)
+    if ":" in args.bind:
+        Server.address_family = socket.AF_INET6
+    server = Server((args.bind, args.port), Handler)
     server.root = os.path.realpath(args.root)
     server.rate = args.rate
     server.is_proxy = args.proxy
+    server.is_good = args.good
     server.log = Log(args.log)
     if args.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -505,6 +514,8 @@ def main():
     p.add_argument("--rate", type=int, default=0)
     p.add_argument("--log")
     p.add_argument("--proxy", action="store_true")
+    p.add_argument("--bind", default="127.0.0.1")
+    p.add_argument("--good", action="store_true")
     p.add_argument("--make-certs", metavar="DIR")
     args = p.parse_args()
     if args.make_certs:
