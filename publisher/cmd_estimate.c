@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pawl-repo estimate: what a device on OLD fetches for NEW, by each way, and which it takes. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static int name_image(const struct estimating *s, int i, char *out, size_t size,
 	char name[PLAN_NAME_SIZE] = "";
 	size_t len = strcspn(word, "=");
 
-	if (word[len] && len < sizeof(name))
+	if (len < sizeof(name) && word[len])
 		snprintf(name, sizeof(name), "%.*s", (int)len, word);
 	if (manifest_name_is_valid(name))
 		snprintf(out, size, "%s", word);
@@ -155,6 +156,7 @@ static int print_all(const struct estimating *s, struct err *e)
 	uint64_t full = 0;
 	size_t requests = 0;
 
+	assert(plan); /* both sides are open */
 	for (size_t i = 0; i < plan->image_count; i++) {
 		struct estimate_image m;
 		if (estimate_image(&s->side[0].shelf, &s->side[1].shelf, &plan->images[i], &m, e) <
