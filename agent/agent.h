@@ -3,8 +3,8 @@
  * The transaction: from a judged release to a committed slot or back (design 7).
  * agent.c is the order of steps, nothing else; txn_*.c are the steps.
  *
- *   intent → cancel trial → record `writing`, spoil target → write → read back →
- *   record `written` → pre-activate hooks → set trial (commit point of the
+ *   intent → plan → cancel trial → record `writing`, spoil target → write → read
+ *   back → record `written` → pre-activate hooks → set trial (commit point of the
  *   install) → reboot → boot noted → health → commit (commit point of the
  *   update) → floors. Or: failed → remembered → trial cancelled → reboot →
  *   old system healthy → failed slot spoiled.

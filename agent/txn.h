@@ -9,7 +9,7 @@
 /* Step 1 and budget: a transaction of this release into d->target begins; stored, journaled. */
 int txn_begin(struct session *s, const struct running *d, const struct offer *o, struct err *e);
 
-/* Steps 2 to 6: spoils, writes, reads back; the slot record says `written`. */
+/* Steps 2 to 6: plans, spoils, writes, reads back; the slot record says `written`. */
 int txn_write(struct session *s, const struct running *d, struct offer *o, struct err *e);
 
 /* Ends a transaction that failed before its trial; `why` goes to the journal. Returns -1. */

@@ -104,7 +104,7 @@ static void mark_slot(struct session *s, const struct running *d, const struct p
 }
 
 /*
- * Steps 2 and 3: no trial, no fallback, no head: from here nothing boots the
+ * Step 3: no trial, no fallback, no head: from here nothing boots the
  * target. The record says `writing` before the first byte changes: a cut after
  * the heads must not leave a slot that counts as whole, once committed.
  */
@@ -181,7 +181,7 @@ static void log_plan(const struct session *s, const struct ways *w)
 		way_name(sum.way), sum.data, sum.tables, sum.requests, sum.full, sum.write);
 }
 
-/* Steps 3 to 6: planned with the old content still there, so that a dead server costs nothing. */
+/* Steps 2 to 5: planned with the old content still there, so that a dead server costs nothing. */
 static int plan_and_fill(struct session *s, const struct running *d, const struct ways_request *r,
 	struct slot_target *target, struct slot_stats *stats, struct written *written,
 	struct err *e)

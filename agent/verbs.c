@@ -17,10 +17,17 @@ static const struct verb verbs[] = {
 		"installs the newest release when policy lets it through. Does nothing (and succeeds) "
 		"while a trial runs, while it backs off after failures, or when there is nothing new.\n\n"
 		"A release that waits for its reboot is asked about again: when it was put on hold or "
-		"withdrawn meanwhile, its trial is cancelled.",
+		"withdrawn meanwhile, its trial is cancelled.\n\n"
+		"What old content gives is not fetched: the running slot, the target, and the image of "
+		"--offline-from, an old or the new one, are read through first. What came before a cut "
+		"of the power or the network is not fetched again.",
 		poll_options, cmd_poll},
 	{"check", "", "ask the repository and tell, without installing",
-		"Refreshes and verifies the metadata, and prints what poll would do and why.",
+		"Refreshes and verifies the metadata, and prints what poll would do and why, and what "
+		"that would take: it reads both slots, fetches the small tables of the release into the "
+		"cache, and so knows the bytes to the last one. No data is fetched, no slot is written. "
+		"For each image the bytes of the ways that were looked at are named: copy (this device "
+		"has it), patch, delta (what no old content gives) and full.",
 		check_options, cmd_check},
 	{"install", "FILE|URL|-", "install a bundle (.pawl); - is standard input",
 		"Verifies the bundle, writes its release into the slot that does not run, reads it back "

@@ -18,6 +18,7 @@ T=$(realpath "$(mktemp -d)")
 W=$T/w
 P=$W/public
 D=$T/dev
+NEW=5
 clean() {
 	server_stop
 	! mountpoint -q "$D/var/lib/pawl" || umount "$D/var/lib/pawl"
@@ -85,19 +86,19 @@ device_at() {
 }
 
 # mark: the server's log counts from here; asked FIELDS: log lines since then that ask for one of
-# these objects of release 5, such as "rootfs.data" or "apps.full.pieces"
+# these objects of the newest release, such as "rootfs.data" or "apps.full.pieces"
 mark() {
 	seen=$(wc -l <"$SERVER_DIR/access.log")
 }
 
 hex() {
 	jq -r --arg n "${1%%.*}" ".images[] | select(.name == \$n) | .${1#*.} | objects | .sha256" \
-		"$P"/targets/demo/releases/*."${2:-5}".json
+		"$P"/targets/demo/releases/*."$NEW".json
 }
 
 object() {
 	local h
-	h=$(hex "$@")
+	h=$(hex "$1")
 	echo "$P/objects/${h:0:2}/$h"
 }
 
@@ -122,16 +123,16 @@ all_bytes() {
 		awk '{ sum += $10 } END { print sum + 0 }'
 }
 
-# arrived: slot B holds release 5, byte for byte, and waits for its trial
+# arrived: slot B holds the newest release, byte for byte, and waits for its trial
 arrived() {
 	local size
 	for part in rootfs apps; do
 		size=$(jq --arg n $part '.images[] | select(.name == $n) | .size' \
-			"$P"/targets/demo/releases/*.5.json)
-		cmp <(head -c "$size" "$D/dev/slot-b-$part") <(head -c "$size" <(cat "$T/$part-5" /dev/zero)) ||
-			return 1
+			"$P"/targets/demo/releases/*."$NEW".json)
+		cmp <(head -c "$size" "$D/dev/slot-b-$part") \
+			<(head -c "$size" <(cat "$T/$part-$NEW" /dev/zero)) || return 1
 	done
-	p status --json | jq -e '.trial_waits and .transaction.release == 5' >/dev/null
+	p status --json | jq -e --argjson n "$NEW" '.trial_waits and .transaction.release == $n' >/dev/null
 }
 
 # record FIELD: a number or word of the last install.written
@@ -333,12 +334,34 @@ for n in 4 5; do
 	rm "$D/var/lib/pawl/state.json"
 	p boot >/dev/null
 	tap_check "a content-defined image of release $n as a file" eval 'p poll --offline-from "$D/apps.img" && arrived'
-	tap_check "its content is not fetched ($n)" at_most "$(bytes apps.data apps.full)" "$(((5 - n) * 400000))"
+	tap_check "its content is not fetched ($n)" at_most "$(bytes apps.data apps.full)" $(((5 - n) * 400000))
 done
 device_at 1
 noise 1 100 >"$D/odd.img"
 tap_check "a file of something else costs nothing" eval 'p poll --offline-from "$D/odd.img" && arrived'
 device_at 1
 tap_check "nor does one that is not there" eval 'p poll --offline-from "$D/none.img" && arrived'
+
+# --- A patch -----------------------------------------------------------------------------------------------
+NEW=6
+release 6 --patch-from 5
+patch=$(jq -r '.images[0].patches[0].sha256' "$P"/targets/demo/releases/*.6.json)
+patch=$P/objects/${patch:0:2}/$patch
+device_at 5
+tap_check "a patch" eval 'p poll && arrived && [ "$(record way)" = patch ]'
+tap_check "is fetched, and neither index nor data" eval \
+	'is_zero "$(requests rootfs.index rootfs.data apps.index apps.data)" &&
+	[ "$(all_bytes)" -eq "$(record fetched)" ]'
+device_at 5
+printf X | dd of="$D/dev/slot-a-rootfs" bs=1 seek=5000000 conv=notrunc status=none
+tap_check "a changed running slot: delta" eval 'p poll && arrived && [ "$(requests rootfs.data)" -gt 0 ]'
+chmod u+w "$patch"
+cp "$patch" "$T/patch"
+printf XXXX | dd of="$patch" bs=1 seek=2000 conv=notrunc status=none
+device_at 5
+tap_check "a patch with other bytes: delta" eval 'p poll && arrived && closed patch E_HASH && is_zero "$(requests rootfs.full)"'
+rm "$patch"
+device_at 5
+tap_check "a patch that is not there: delta" eval 'p poll && arrived && closed patch E_NOTFOUND && is_zero "$(requests rootfs.full)"'
 
 tap_end
