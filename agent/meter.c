@@ -52,7 +52,15 @@ static int metered_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t len
 	return 0;
 }
 
+static int metered_holds(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
+	const struct byte_range *ranges, size_t count, struct err *e)
+{
+	const struct object_source *from = ((struct meter *)ctx)->from;
+
+	return from->holds ? from->holds(from->ctx, sha256, length, ranges, count, e) : 0;
+}
+
 struct object_source meter_objects(struct meter *m)
 {
-	return (struct object_source){.ctx = m, .open = metered_open};
+	return (struct object_source){.ctx = m, .open = metered_open, .holds = metered_holds};
 }

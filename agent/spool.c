@@ -327,6 +327,10 @@ int spool_cost(const struct spool_request *r, uint64_t *bytes, uint64_t *request
 		return -1;
 	int rc = missing_ranges(s, SLOT_GENERATIONS, &ranges, &count, e);
 	spool_close(s);
+	const struct object_source *o = r->objects;
+	/* A bundle for devices on later releases: known before the slot is touched. */
+	if (rc == 0 && count > 0 && o && o->holds)
+		rc = o->holds(o->ctx, r->data->sha256, r->data->length, ranges, count, e);
 	if (rc == 0)
 		spool_count(ranges, count, bytes, requests);
 	return rc;

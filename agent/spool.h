@@ -48,7 +48,10 @@ void spool_readers(struct spool *s, struct reader out[SLOT_GENERATIONS]);
 /* Keeps the file, for the next start. NULL is fine. */
 void spool_close(struct spool *s);
 
-/* Bytes and requests that are still to come: what is there already costs nothing. E_NOMEM. */
+/*
+ * Bytes and requests that are still to come: what is there already costs nothing.
+ * E_NOMEM, E_NOTFOUND where the source knows that it does not have them.
+ */
 int spool_cost(const struct spool_request *r, uint64_t *bytes, uint64_t *requests, struct err *e);
 
 /* Bytes and requests that fetching these ranges takes, small gaps included. */

@@ -41,4 +41,11 @@ struct object_source {
 	/* The reader is the caller's (reader_close). Its bytes are not trusted. E_NOTFOUND, E_NET … */
 	int (*open)(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length, struct reader *out,
 		struct err *e);
+	/*
+	 * Optional (may be NULL): does it have these bytes of the object, as far as it
+	 * knows without asking anybody? E_NOTFOUND, E_SIZE: no, so that a plan that
+	 * needs them is not begun. 0 promises nothing.
+	 */
+	int (*holds)(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
+		const struct byte_range *ranges, size_t count, struct err *e);
 };

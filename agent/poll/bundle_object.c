@@ -153,10 +153,9 @@ static int check_size(
 	return 0;
 }
 
-static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
-	struct reader *out, struct err *e)
+static int find(struct bundle *b, const uint8_t sha256[HASH_SIZE], uint64_t length,
+	struct bundle_member **out, struct err *e)
 {
-	struct bundle *b = ctx;
 	struct bundle_member *m = NULL;
 	char hex[HASH_HEX_SIZE];
 	char name[HASH_HEX_SIZE + 16];
@@ -164,6 +163,18 @@ static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t leng
 	hash_to_hex(sha256, hex);
 	snprintf(name, sizeof(name), "objects/%.2s/%s", hex, hex);
 	if (look_for(b, name, length, &m, e) < 0 || check_size(b, m, length, e) < 0)
+		return -1;
+	*out = m;
+	return 0;
+}
+
+static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
+	struct reader *out, struct err *e)
+{
+	struct bundle *b = ctx;
+	struct bundle_member *m = NULL;
+
+	if (find(b, sha256, length, &m, e) < 0)
 		return -1;
 	if (b->pipe && bundle_pipe_keep(b, m, e) < 0)
 		return err_wrap(e, "bundle %s", b->name);
@@ -179,7 +190,24 @@ static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t leng
 	return 0;
 }
 
+static int object_holds(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t length,
+	const struct byte_range *ranges, size_t count, struct err *e)
+{
+	struct bundle_object o = {.b = ctx, .length = length};
+
+	/* What a pipe has shows as it comes. */
+	if (o.b->pipe)
+		return 0;
+	if (find(o.b, sha256, length, &o.member, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (check_place(&o, ranges[i].offset, ranges[i].length, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 struct object_source bundle_objects(struct bundle *b)
 {
-	return (struct object_source){.ctx = b, .open = object_open};
+	return (struct object_source){.ctx = b, .open = object_open, .holds = object_holds};
 }

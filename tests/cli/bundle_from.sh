@@ -17,18 +17,24 @@ takes() {
 	tap_check "$name: it is there, byte for byte" arrived "$n"
 }
 
-# refused CODE WORD COMMAND: nothing waits for a trial, the running slot is as before
+# refused NAME CODE WORD COMMAND: nothing waits for a trial; the running slot is as before, and so is
+# the other one, where UNTOUCHED is set
 refused() {
 	local name=$1 code=$2 word=$3 before out status=0
 	shift 3
-	before=$(sha256sum "$D"/dev/slot-a-*)
+	before=$(slots)
 	out=$("$@" 2>&1) || status=$?
 	[ "$status" -ne 0 ] && printf %s "$out" | grep -q -e "$code" && printf %s "$out" | grep -qF -e "$word" &&
-		[ "$before" = "$(sha256sum "$D"/dev/slot-a-*)" ] &&
+		[ "$before" = "$(slots)" ] &&
 		p status --json | jq -e '.trial_waits | not' >/dev/null
 	tap_result $? "$name"
 	[ "$status" -ne 0 ] || echo "# it succeeded"
 	printf '%s\n' "$out" | sed 's/^/# /'
+}
+
+slots() {
+	# shellcheck disable=SC2046 # three names
+	sha256sum "$D"/dev/slot-a-* $([ -z "${UNTOUCHED:-}" ] || echo "$D"/dev/slot-b-*)
 }
 
 members() {
@@ -94,6 +100,8 @@ takes "a device on 2 takes the bundle from 2 on" 4 p install "$T/from2.pawl"
 device_at 3
 takes "a device on 3 takes the bundle from 2 on" 4 p install "$T/from2.pawl"
 device_at 2
+UNTOUCHED=1
+printf 'an older system' | dd of="$D/dev/slot-b-rootfs" conv=notrunc status=none
 refused "a device on 2 is told that a bundle from 3 on is not for it" E_NOTFOUND \
 	"take a full bundle or the repository" p install "$T/from3.pawl"
 takes "… and takes a full one then" 4 p install "$T/full.pawl"
@@ -112,6 +120,8 @@ with open(slot, "r+b") as f:
 PY
 refused "a slot that was written to lacks what the bundle lacks" E_NOTFOUND \
 	"take a full bundle or the repository" p install "$T/from3.pawl"
+
+UNTOUCHED=
 
 # --- Pipes ------------------------------------------------------------------------------------------------
 # piped FILE: not a file for the agent

@@ -108,6 +108,33 @@ static void bytes_behind_a_head_are_for_other_devices(void **state)
 	bundle_close(b);
 }
 
+static void what_a_bundle_holds_is_known_before(void **state)
+{
+	struct bundle *b = good_head();
+	struct object_source s = bundle_objects(b);
+	static const struct byte_range good[] = {{0, 10}, {HELD - 5, 5}};
+	static const struct byte_range late[] = {{0, 10}, {HELD - 5, 6}};
+	static const struct byte_range wild = {LENGTH, 1};
+	uint8_t sha[HASH_SIZE];
+	uint8_t other[HASH_SIZE];
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(hash_from_hex(HEX1, sha, &e), 0);
+	assert_int_equal(hash_from_hex(HEX2, other, &e), 0);
+	assert_int_equal(s.holds(s.ctx, sha, LENGTH, good, 2, &e), 0);
+	assert_int_equal(s.holds(s.ctx, sha, LENGTH, late, 2, &e), -1);
+	assert_int_equal(e.code, E_NOTFOUND);
+	assert_non_null(strstr(e.text, "take a full bundle or the repository"));
+	assert_int_equal(s.holds(s.ctx, sha, LENGTH, &wild, 1, &e), -1);
+	assert_int_equal(e.code, E_SIZE);
+	assert_int_equal(s.holds(s.ctx, other, LENGTH, NULL, 0, &e), -1);
+	assert_int_equal(e.code, E_NOTFOUND);
+	assert_int_equal(s.holds(s.ctx, sha, HELD - 1, NULL, 0, &e), -1);
+	assert_int_equal(e.code, E_SIZE);
+	bundle_close(b);
+}
+
 static void a_head_is_no_longer_than_its_object(void **state)
 {
 	struct bundle *b = good_head();
@@ -220,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_bytes_of_a_head_are_served),
 		cmocka_unit_test(bytes_behind_a_head_are_for_other_devices),
+		cmocka_unit_test(what_a_bundle_holds_is_known_before),
 		cmocka_unit_test(a_head_is_no_longer_than_its_object),
 		cmocka_unit_test(a_head_stands_for_no_other_object),
 		cmocka_unit_test(an_object_is_there_once_whole_or_as_a_head),
