@@ -46,23 +46,24 @@ if [ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ]; then
 		cp -R "$source" "$build/source"
 		source=$build/source
 		sed -i 's/ENVL_NOWHERE/ENVL_MMC/' "$source/board/sandbox/sandbox.c"
-		cp "$here/sandbox.dts" "$source/arch/sandbox/dts/sandbox.dts"
+		cat "$here/sandbox.dtsi" >>"$source/arch/sandbox/dts/sandbox.dts"
 	fi
 	make -s -C "$source" O="$build" "${board}_defconfig"
 	(cd "$build" && sh "$source/scripts/kconfig/merge_config.sh" -m -O . .config "$fragment" >/dev/null)
 	# Options that this version does not know, or does not allow, must not pass in silence.
 	make -s -C "$source" O="$build" olddefconfig 2>/dev/null
-	grep -E '^(CONFIG_|# CONFIG_)' "$fragment" | grep -v CONFIG_ENV_REDUNDANT |
+	refused=$(grep -E '^(CONFIG_|# CONFIG_)' "$fragment" | grep -v CONFIG_ENV_REDUNDANT |
 		while read -r line; do
 			name=$(echo "$line" | grep -oE 'CONFIG_[A-Z0-9_]+' | head -n 1)
 			case $line in
-			"# "*) ! grep -q "^$name=" "$build/.config" ;;
-			*) grep -qxF "$line" "$build/.config" ;;
-			esac || {
-				echo "uboot.sh: $layout: the configuration does not take: $line" >&2
-				exit 1
-			}
-		done
+			"# "*) grep "^$name=" "$build/.config" || true ;;
+			*) grep -qxF "$line" "$build/.config" || echo "$line" ;;
+			esac
+		done)
+	[ -z "$refused" ] || {
+		printf 'uboot.sh: %s: the configuration is not what the fragment says:\n%s\n' "$layout" "$refused" >&2
+		exit 1
+	}
 	if [ "$layout" = sandbox ]; then
 		make -s -j"$(nproc)" -C "$source" O="$build" "${flags[@]}" u-boot u-boot.dtb >"$build/log" 2>&1 ||
 			{ tail -n 40 "$build/log" >&2 && exit 1; }
