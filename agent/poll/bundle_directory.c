@@ -138,14 +138,16 @@ static int check_member(const struct bundle *b, const char *name, uint64_t data,
 	return 0;
 }
 
-/* Two names of one object: the same twice, or whole and its head. */
+/* The same name, or an object whole and its head. */
 static bool is_same(const char *a, const char *b)
 {
-	size_t n = strcspn(a, ".");
-
-	if (bundle_is_head(a) || bundle_is_head(b))
-		return n == strcspn(b, ".") && strncmp(a, b, n) == 0;
-	return strcmp(a, b) == 0;
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (*a == *b)
+		return true;
+	return (*a == 0 && strcmp(b, BUNDLE_HEAD) == 0) || (*b == 0 && strcmp(a, BUNDLE_HEAD) == 0);
 }
 
 /* Which of two counts differs between readers (CVE-2018-1000035 class). */

@@ -230,6 +230,7 @@ static void what_is_not_read_of_an_object_is_passed_over(void **state)
 	want_failure(&late, 50, E_IO, "cannot be read twice");
 	want_bytes(&late, OBJECT2, LARGE - 95, 100);
 	reader_close(&late);
+	reader_close(&r);
 	/* Opened again it does not begin again. */
 	want_object(b, HEX1, LARGE, &r);
 	want_failure(&r, 0, E_IO, "gone by");
