@@ -143,9 +143,10 @@ static int go_on(struct bundle_pipe *p, uint64_t to, bool keep, struct err *e)
 {
 	uint8_t chunk[CHUNK];
 
-	while (p->pos < to) {
-		uint64_t at = p->pos;
-		size_t len = to - at < sizeof(chunk) ? (size_t)(to - at) : sizeof(chunk);
+	size_t len;
+
+	for (uint64_t at = p->pos; at < to; at += len) {
+		len = to - at < sizeof(chunk) ? (size_t)(to - at) : sizeof(chunk);
 		if (read_exactly(p, chunk, len, e) < 0)
 			return -1;
 		if (keep && file_pwrite_full(p->spool, chunk, len, at, e) < 0)
