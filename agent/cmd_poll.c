@@ -110,20 +110,26 @@ static void print_offer(const struct offer *o)
 		printf("  %s\n", o->manifest->notes);
 }
 
-/* What it would take; not asked for what runs already, or while no slot can be written. */
+/*
+ * What it would take; not asked for what runs already, or while no slot can be
+ * written. Objects that are missing are told, and no failure: the offer stands.
+ */
 static int show_plan(
 	struct session *s, const struct running *d, const struct offer *o, struct err *e)
 {
 	struct ways *w = NULL;
+	struct err why = {0};
 
 	if (o->answer.verdict == POLICY_CURRENT || !d->target)
 		return 0;
-	int rc = planning_make(s, d, o, &w, e);
-	if (rc == 0)
-		rc = planning_print(w, e);
+	if (planning_make(s, d, o, &w, &why) < 0) {
+		printf("  what it would take cannot be said: %s: %s\n", err_name(why.code),
+			why.text);
+		return 0;
+	}
+	int rc = planning_print(w, e);
 	ways_free(w);
-	return rc < 0 ? err_wrap(e, "plan of release %" PRIu64, o->manifest->plan.release)
-		      : session_store(s, e);
+	return rc < 0 ? -1 : session_store(s, e);
 }
 
 int cmd_check(void *ctx, int argc, char **argv, struct err *e)

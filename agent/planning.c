@@ -18,8 +18,12 @@ int planning_make(struct session *s, const struct running *d, const struct offer
 		return err_set(e, E_BUSY, "no slot can be written now");
 	if (ways_choose_parts(config_slot_of(&s->config, d->target), p, parts, needed, e) < 0)
 		return -1;
-	struct ways_request r = {
-		.session = s, .running = d, .plan = p, .objects = &o->objects, .parts = parts};
+	struct ways_request r = {.session = s,
+		.running = d,
+		.plan = p,
+		.objects = &o->objects,
+		.near = o->from_bundle && !o->http,
+		.parts = parts};
 	if (ways_make(&r, out, e) < 0)
 		return -1;
 	planning_keep(s, *out);

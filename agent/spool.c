@@ -112,7 +112,7 @@ static void find_file(struct spool *s)
 /* A new file, if there is room for what is missing. */
 static void make_file(struct spool *s)
 {
-	if (s->file < 0 && tables_has_room(s->r.tables, missing_bytes(s)))
+	if (s->file < 0 && !s->r.near && tables_has_room(s->r.tables, missing_bytes(s)))
 		s->file = openat(s->r.tables->dir, s->name,
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
@@ -136,7 +136,8 @@ int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 		s->stream[g] = (struct stream){.spool = s, .generation = g};
 	hash_to_hex(r->data->sha256, hex);
 	snprintf(s->name, sizeof(s->name), "%s.part", hex);
-	find_file(s);
+	if (!r->near)
+		find_file(s);
 	*out = s;
 	return 0;
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/base/err.h"
@@ -27,6 +28,7 @@ struct spool_request {
 	const struct plan_object *data;
 	const struct slot_frames *frames;
 	const uint8_t *need; /* a bit for each frame */
+	bool near; /* the objects lie in a file on this device: nothing is kept, all is read directly */
 	const char *image; /* for messages and progress */
 	const struct slot_progress *progress; /* may be NULL; of bytes that come */
 };

@@ -242,8 +242,12 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	if (slot_open_target(
 		    parts, needed, p->image_count, running->parts, running->count, &target, e) < 0)
 		return -1;
-	struct ways_request r = {
-		.session = s, .running = d, .plan = p, .objects = &o->objects, .parts = parts};
+	struct ways_request r = {.session = s,
+		.running = d,
+		.plan = p,
+		.objects = &o->objects,
+		.near = o->from_bundle && !o->http,
+		.parts = parts};
 	int rc = plan_and_fill(s, d, &r, target, &stats, &written, e);
 	slot_close_target(target);
 	if (rc < 0)

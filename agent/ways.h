@@ -76,6 +76,7 @@ struct ways {
 	struct session *session;
 	const struct plan *plan;
 	const char *offline; /* --offline-from, NULL = none */
+	bool near; /* the objects are in a file on this device */
 	struct tables tables;
 	struct meter meter;
 	struct object_source objects; /* through the meter */
@@ -89,6 +90,7 @@ struct ways_request {
 	const struct running *running;
 	const struct plan *plan;
 	const struct object_source *objects;
+	bool near; /* they are in a file on this device */
 	const struct slot_part *parts; /* of the target, in the order of the plan's images */
 };
 

@@ -199,6 +199,7 @@ struct spool_request ways_spool(struct ways *w, const struct ways_image *im)
 		.data = &im->image->data,
 		.frames = &im->delta.frames,
 		.need = im->delta.match.need,
+		.near = w->near,
 		.image = im->image->name,
 	};
 }

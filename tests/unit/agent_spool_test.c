@@ -283,6 +283,22 @@ static void without_room_each_generation_reads_its_own_ranges(void **state)
 	assert_memory_equal(got, object->data + STORED, STORED);
 }
 
+static void from_a_file_on_this_device_nothing_is_kept(void **state)
+{
+	struct spool_request r = request();
+	char path[200];
+	struct stat st;
+
+	(void)state;
+	r.near = true;
+	assert_int_equal(spool_open(&r, &spool, &e), 0);
+	assert_int_equal(spool_fill(spool, &e), 0);
+	spool_readers(spool, readers);
+	assert_int_equal(object->opened, 0);
+	read_all();
+	assert_int_equal(stat(part(path), &st), -1);
+}
+
 static void a_disk_that_fills_up_costs_no_frame(void **state)
 {
 	(void)state;
@@ -362,6 +378,7 @@ int main(void)
 		WITH_DIR(a_wrong_frame_is_asked_for_once_more),
 		WITH_DIR(a_frame_that_stays_wrong_is_an_error_and_not_kept),
 		WITH_DIR(without_room_each_generation_reads_its_own_ranges),
+		WITH_DIR(from_a_file_on_this_device_nothing_is_kept),
 		WITH_DIR(a_disk_that_fills_up_costs_no_frame),
 		WITH_DIR(a_partition_that_others_filled_gets_its_room_back),
 		WITH_DIR(what_is_still_to_come_is_what_it_costs),

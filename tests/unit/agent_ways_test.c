@@ -414,6 +414,21 @@ static void a_patch_needs_an_intact_old_image(void **state)
 	assert_int_equal(table_o->opened, 0);
 }
 
+/* Somebody changed slot and leaf list together: the list is not what the state names. */
+static void kept_leaves_that_changed_prove_nothing(void **state)
+{
+	struct plan_image changed = s.state.slots[0].images[0];
+
+	(void)state;
+	make_patch(5000, SIZE);
+	old_image[700000] ^= 1;
+	write_slot('A', old_image);
+	hash_leaves(old_image, old_leaves);
+	assert_int_equal(leaves_keep(&s, &changed, old_leaves, &e), 0);
+	assert_int_equal(planned().way, WAY_DELTA);
+	assert_int_equal(table_o->opened, 0);
+}
+
 static void a_patch_from_another_image_is_not_looked_at(void **state)
 {
 	(void)state;
@@ -606,6 +621,7 @@ int main(void)
 		WITH_WORLD(a_patch_that_is_smaller_is_taken),
 		WITH_WORLD(beside_a_patch_no_index_is_asked_for),
 		WITH_WORLD(a_patch_needs_an_intact_old_image),
+		WITH_WORLD(kept_leaves_that_changed_prove_nothing),
 		WITH_WORLD(a_patch_from_another_image_is_not_looked_at),
 		WITH_WORLD(a_patch_whose_table_names_another_old_size_is_closed),
 		WITH_WORLD(a_patch_that_cannot_be_applied_gives_way_to_the_delta),
