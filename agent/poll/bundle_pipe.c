@@ -142,7 +142,6 @@ static int read_exactly(struct bundle_pipe *p, void *data, size_t len, struct er
 static int go_on(struct bundle_pipe *p, uint64_t to, bool keep, struct err *e)
 {
 	uint8_t chunk[CHUNK];
-
 	size_t len;
 
 	for (uint64_t at = p->pos; at < to; at += len) {
