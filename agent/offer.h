@@ -30,6 +30,7 @@ struct offer {
 	struct policy_answer answer;
 	struct object_source objects;
 	bool from_bundle;
+	bool near; /* objects lie in a file on this device: read at any place, as often as wanted */
 	size_t mirror; /* index of the mirror that gave it */
 	struct http *http; /* owned, may be NULL */
 	struct repository *repository; /* owned, may be NULL */

@@ -122,7 +122,8 @@ int offer_from_bundle(struct session *s, const struct running *d, const char *pl
 {
 	AUTO_CLOSE int store = -1;
 
-	*out = (struct offer){.from_bundle = true};
+	*out = (struct offer){
+		.from_bundle = true, .near = !is_url(place) && strcmp(place, "-") != 0};
 	snprintf(out->place, sizeof(out->place), "%s",
 		strcmp(place, "-") == 0 ? "standard input" : place);
 	/* A presigned URL carries its credential in the query: not for messages and logs. */

@@ -22,7 +22,7 @@ int planning_make(struct session *s, const struct running *d, const struct offer
 		.running = d,
 		.plan = p,
 		.objects = &o->objects,
-		.near = o->from_bundle && !o->http,
+		.near = o->near,
 		.parts = parts};
 	if (ways_make(&r, out, e) < 0)
 		return -1;

@@ -246,7 +246,7 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 		.running = d,
 		.plan = p,
 		.objects = &o->objects,
-		.near = o->from_bundle && !o->http,
+		.near = o->near,
 		.parts = parts};
 	int rc = plan_and_fill(s, d, &r, target, &stats, &written, e);
 	slot_close_target(target);
