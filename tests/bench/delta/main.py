@@ -93,9 +93,10 @@ class Run:
             self.publish(workspace, number, self.images[name])
             if number == 1:
                 mib = pawl.slot_mib(self.images.values())
-                device = pawl.Device.new(
-                    pawl.folder("devices", name), workspace, self.images[name], mib)  # fmt: skip
-                self.devices[name] = device
+                for kept, release in (("bare", None), (name, 1)):
+                    self.devices[kept] = pawl.Device.new(
+                        pawl.folder("devices", kept), workspace, self.images[name], mib, release
+                    )
             else:
                 before = self.devices[names[number - 2]]
                 device = self.measure(workspace, before, self.images[name], "history")
@@ -105,32 +106,31 @@ class Run:
         workspace = pawl.Workspace.new(pawl.folder("repo"))
         self.history(workspace, names)
         base, number = self.devices[names[-1]], len(names) + 1
-        may_patch = pawl.has_word("--patch-from", "release")
 
-        for change in ("small", "r6"):  # each in a copy: the next release of the same history
-            for patch in (False, True) if may_patch else (False,):
-                copy = workspace.copy(pawl.folder("pair"))
-                self.publish(copy, number, self.images[change], number - 1 if patch else None)
-                self.measure(copy, base, self.images[change], "patch" if patch else "N-1")
-            if change == "small":
-                self.extremes(copy, base, change, patch="with patch" if may_patch else "")
+        # Each in a copy of the workspace: another next release of the same history.
+        for change, patch_from in (("small", None), ("small", number - 1), ("r6", number - 1)):
+            copy = workspace.copy(pawl.folder("pair"))
+            self.publish(copy, number, self.images[change], patch_from)
+            self.measure(copy, base, self.images[change], "patch" if patch_from else "N-1")
+        self.extremes(copy, base, "r6", ", with patch")
+
+        self.publish(workspace, number, self.images["r6"])
+        self.go_on(self.measure(workspace, base, self.images["r6"], "N-1"), "r6")
+        self.extremes(workspace, base, "r6")
         if "r7" not in self.images:
             return
-        self.publish(workspace, number, self.images["r6"])
         for back in range(2, 5):
             start = self.devices[names[-back]]
             self.measure(workspace, start, self.images["r6"], f"N-{back}")
-        self.measure(workspace, self.devices["r1"], self.images["r6"], "factory (N-5)")
-        self.extremes(workspace, base, "r6", patch="")
-        self.go_on(self.measure(workspace, base, self.images["r6"], "again"), "r6")
+        self.measure(workspace, self.devices["r1"], self.images["r6"], "N-5, factory")
+        self.measure(workspace, self.devices["bare"], self.images["r6"],
+                     "N-5, factory without files")  # fmt: skip
         self.publish(workspace, number + 1, self.images["r7"])
-        for back, name in enumerate(["r6", *reversed(names[1:])], 1):
-            if back <= 4:
-                self.measure(workspace, self.devices[name], self.images["r7"], f"N-{back}")
+        for back, name in enumerate(["r6", "r5", "r4", "r3"], 1):
+            self.measure(workspace, self.devices[name], self.images["r7"], f"N-{back}")
 
-    def extremes(self, workspace, base, change, patch):
+    def extremes(self, workspace, base, change, note=""):
         image = self.images[change]
-        note = f", {patch}" if patch else ""
         self.measure(workspace, base, image, f"N-1 damaged{note}", lambda d: d.damage())
         self.measure(
             workspace, base, image, f"target has it{note}", lambda d: d.put_in_target(image)

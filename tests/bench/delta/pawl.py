@@ -23,10 +23,6 @@ def call(*command):
     return done.stdout
 
 
-def has_word(word, *help_of):
-    return word in call(PAWL_REPO, "help", *help_of)
-
-
 class Workspace:
     def __init__(self, path):
         self.path = path
@@ -130,8 +126,9 @@ class Device:
         self.path = path
 
     @classmethod
-    def new(cls, path, workspace, image, slot_mib):
-        """Flashed in a factory with image in slot A, never updated; B is empty."""
+    def new(cls, path, workspace, image, slot_mib, release=None):
+        """Flashed in a factory with image in slot A, never updated; B is empty. With the number
+        of the release its data partition has what `pawl-repo factory` makes."""
         device = cls(path)
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +136,9 @@ class Device:
         device._library("device_add", path, "repository", "ca-file = /etc/ca.pem")
         shutil.copy(workspace.path / "root.json", path / "usr/share/pawl/root.json")
         device._library("device_flash", path, "a", image)
+        if release:
+            call(PAWL_REPO, "--repo", workspace.path, "factory", release, "--output",
+                 path / "var/lib/pawl")  # fmt: skip
         call(PAWL, "--root", path, "sim", "boot")
         call(PAWL, "--root", path, "provision")
         device.boot()
