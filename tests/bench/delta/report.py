@@ -76,7 +76,8 @@ def compare_table(r):
     for fmt in r.formats:
         size = r.find(table="image", format=fmt)[0]["sizes"]["r6"]
         for change in ("r6", "small"):
-            get = {p: r.peer(fmt, change, p) for p in ("full", "rauc", "zchunk", "casync", "xdelta3")}
+            names = ("full", "rauc", "zchunk", "casync", "xdelta3")
+            get = {name: r.peer(fmt, change, name) for name in names}
             any_way, patch = r.pawl(fmt, change, "N-1"), r.pawl(fmt, change, "patch")
             rows.append([
                 f"{fmt} {size // MIB} MiB", CHANGES[change], mib(get["full"]), mib(get["rauc"]),
