@@ -139,10 +139,10 @@ static void add_stats(struct slot_stats *sum, const struct slot_stats *s, bool l
 	sum->leaves_again += s->leaves_again;
 }
 
-/* Of several failures the one that says most: a lie before an absence. */
+/* Of several failures the last one counts, but a lie says more than an absence. */
 static bool says_more(enum err_code a, enum err_code b)
 {
-	return b == E_OK || (b == E_NOTFOUND && a != E_NOTFOUND);
+	return a != E_NOTFOUND || b == E_OK || b == E_NOTFOUND;
 }
 
 /* An old image that cannot be read is no reason not to fetch; a target is, by any way. */

@@ -39,7 +39,7 @@ big() {
 	truncate -s 0 "$D/dev/slot-b-rootfs"
 	truncate -s $((size + 1048576)) "$D/dev/slot-b-rootfs"
 	repo release --release $release --version $release --compatible demo-board \
-		--class functional --encoding none --image "rootfs=$T/big:raw" \
+		--class functional --encoding none --no-delta --image "rootfs=$T/big:raw" \
 		2>>"$T/release.log" && repo publish
 }
 
