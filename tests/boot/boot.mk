@@ -4,6 +4,7 @@
 # (PAWL_BOOT_CACHE), which is thrown away by hand.
 #: make check-boot         updates, bad releases and power cuts on QEMU arm64 with a real U-Boot
 #: make check-boot-long    the same, all scenarios, and 50 update cycles
+#: make check-boot-rpi     an update and a release that panics on QEMU's Raspberry Pi 3
 #: make check-boot-sandbox every boot state: the shipped boot script against the simulated loader
 
 BOOT_OUT = $(abspath $(O))/boot
@@ -11,27 +12,31 @@ BOOT_ENV = PAWL_ARM64=$(abspath $(O)-arm64)/pawl PAWL_BOOT_OUT=$(BOOT_OUT)
 BOOT_SCRIPTS := $(sort $(wildcard $(S)/tests/boot/qemu_arm64_*.sh))
 
 # As for check: packages first, then a make that sees them.
-check-boot check-boot-long: deps-boot
+check-boot check-boot-long check-boot-rpi: deps-boot
 	+$(Q)$(ARM64_MAKE) $(O)-arm64/pawl
 	+$(Q)$(SUBMAKE) $@-here
 
-prepare-boot: programs
-	$(Q)cd $(S) && $(TEST_ENV) $(BOOT_ENV) bash tests/boot/prepare.sh qemu-arm64 $(BOOT_OUT)/qemu-arm64
+boot-prepared-%: programs
+	$(Q)cd $(S) && $(TEST_ENV) $(BOOT_ENV) bash tests/boot/prepare.sh $* $(BOOT_OUT)/$*
 
-check-boot-here: prepare-boot
+check-boot-here: boot-prepared-qemu-arm64
 	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV))
 
-check-boot-long-here: prepare-boot
-	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV) PAWL_LONG=1 TAP_TIMEOUT=7200)
+check-boot-rpi-here: boot-prepared-raspberrypi-uboot
+	$(call run_tap,$(S)/tests/boot/raspberrypi_update.sh,$(BOOT_ENV) TAP_TIMEOUT=3600)
+
+check-boot-long-here: boot-prepared-qemu-arm64
+	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV) PAWL_LONG=1 TAP_TIMEOUT=14400)
 
 check-boot-sandbox: deps-boot
 	+$(Q)$(SUBMAKE) check-boot-sandbox-here
 
 check-boot-sandbox-here: $(O)/pawl
+	$(Q)cd $(S) && bash tests/boot/uboot.sh sandbox $(BOOT_OUT)/sandbox
 	$(call run_tap,$(S)/tests/boot/sandbox_states.py,$(BOOT_ENV))
 
 deps-boot:
 	$(Q)sh $(S)/scripts/deps.sh build check cross boot
 
-.PHONY: check-boot check-boot-long prepare-boot check-boot-here check-boot-long-here \
-	check-boot-sandbox check-boot-sandbox-here deps-boot
+.PHONY: check-boot check-boot-long check-boot-rpi check-boot-here check-boot-long-here \
+	check-boot-rpi-here check-boot-sandbox check-boot-sandbox-here deps-boot

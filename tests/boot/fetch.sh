@@ -67,5 +67,5 @@ boot_uboot_source() {
 			dpkg-source --no-check -x u-boot_*.dsc "$boot_cache/u-boot.new" >/dev/null
 	) || return 1
 	mv "$boot_cache/u-boot.new" "$boot_cache/u-boot"
-	rm -rf "$boot_cache/source"
+	rm -rf "$boot_cache/source" "$boot_cache"/u-boot_*
 }

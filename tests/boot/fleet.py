@@ -147,11 +147,16 @@ def write(path, text, mode=0o644):
 class Disk:
     """The device's disk, as an outsider reads it."""
 
-    def __init__(self, path, layout):
+    MBR = ("boot", "rootfs-a", "rootfs-b", "data")  # which has no names
+
+    def __init__(self, path, layout, slot_mib, data_mib):
         self.path = path
         table = json.loads(command("sfdisk", "--json", path))["partitiontable"]
-        self.parts = {p.get("name", str(i)): (p["start"] * 512, p["size"] * 512)
-                      for i, p in enumerate(table["partitions"], 1)}
+        self.parts = {p.get("name", mbr): p["start"] * 512
+                      for p, mbr in zip(table["partitions"], (*self.MBR, ""))}
+        # Images are smaller than their partitions.
+        self.slot_size = slot_mib * MIB
+        self.data_size = data_mib * MIB
         with open(os.path.join(SOURCE, "partitions/layouts", layout, "fw_env.config"),
                   encoding="ascii") as f:
             rows = [line.split() for line in f if line.strip() and line[0] != "#"]
@@ -168,10 +173,9 @@ class Disk:
 
     def release_in(self, slot, publisher):
         """The release whose signed leaves are all in the slot; None when there is none."""
-        offset, size = self.parts["rootfs-" + slot.lower()]
         part = self.path + ".slot"
         with open(part, "wb") as f:
-            f.write(self.read(offset, size))
+            f.write(self.read(self.parts["rootfs-" + slot.lower()], self.slot_size))
         releases = check_slot.load_releases(publisher.public, "demo")
         number, _ = check_slot.release_of(releases, {"rootfs": part})
         os.unlink(part)
@@ -179,10 +183,9 @@ class Disk:
 
     def journal(self):
         """Milestones on the data partition, after the file system's own recovery."""
-        offset, size = self.parts["data"]
         part = self.path + ".data"
         with open(part, "wb") as f:
-            f.write(self.read(offset, size))
+            f.write(self.read(self.parts["data"], self.data_size))
         subprocess.run(["e2fsck", "-fy", part], stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, env=dict(os.environ, PATH=PATH), check=False)
         out = self.path + ".journal"

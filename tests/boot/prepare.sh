@@ -24,20 +24,38 @@ sh "$PAWL_SOURCE/partitions/layouts/make-boot-scr.sh" "$PAWL_SOURCE/partitions/l
 rm -rf "$out/tree"
 rootfs_make "$out/tree" "$layout"
 kernel=$(echo "$boot_cache"/linux/boot/vmlinuz-*)
+# U-Boot reads these cards at a few MB a second.
+[ -e "$boot_cache/Image.gz" ] || gzip -6nc "$kernel" >"$boot_cache/Image.gz"
+cp "$boot_cache/Image.gz" "$out/tree/boot/Image"
 case $layout in
 qemu-arm64)
-	# U-Boot reads this card at a few MB a second.
-	[ -e "$boot_cache/Image.gz" ] || gzip -9nc "$kernel" >"$boot_cache/Image.gz"
-	cp "$boot_cache/Image.gz" "$out/tree/boot/Image"
 	rootfs_initrd "$out/tree/boot/initrd" sdhci_pci ext4 virtio_pci virtio_net
 	rootfs_modules "$out/watchdog" i6300esb
 	mkdir -p "$out/tree/lib/modules"
 	cp "$out/watchdog/i6300esb.ko" "$out/tree/lib/modules/"
 	echo /dev/mmcblk0p5 >"$out/tree/etc/data-device"
-	cat >"$out/tree/etc/network" <<-'SH'
+	;;
+raspberrypi-uboot)
+	rootfs_initrd "$out/tree/boot/initrd" bcm2835_wdt bcm2835 sdhci_iproc ext4 phy_generic dwc2 \
+		cdc_ether rndis_host
+	cp "$boot_cache"/linux/usr/lib/linux-image-*/broadcom/bcm2837-rpi-3-b.dtb "$out/board.dtb"
+	echo /dev/mmcblk0p4 >"$out/tree/etc/data-device"
+	# What udev makes on a device.
+	cat >"$out/tree/etc/devices" <<-'SH'
 		#!/bin/sh
-		ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
+		mkdir -p /dev/disk/by-partuuid
+		for n in 2 3; do ln -sf /dev/mmcblk0p$n /dev/disk/by-partuuid/5041574c-0$n; done
 	SH
+	chmod 755 "$out/tree/etc/devices"
 	;;
 esac
+cat >"$out/tree/etc/network" <<-'SH'
+	#!/bin/sh
+	for tries in 1 2 3 4 5 6 7 8 9 10; do
+		for path in /sys/class/net/*; do
+			[ "${path##*/}" = lo ] || { ifconfig "${path##*/}" 10.0.2.15 netmask 255.255.255.0 up && exit; }
+		done
+		sleep 1
+	done
+SH
 chmod 755 "$out/tree/etc/network"

@@ -6,5 +6,5 @@ set -u
 more=
 [ -z "${PAWL_LONG:-}" ] || more="env_lost env_one_bad power_cut_tries reset_button"
 # shellcheck disable=SC2086 # a list of words
-exec python3 "$PAWL_SOURCE/tests/boot/qemu_arm64.py" "$PAWL_BOOT_OUT/qemu-arm64" \
+exec python3 "$PAWL_SOURCE/tests/boot/boots.py" qemu-arm64 "$PAWL_BOOT_OUT/qemu-arm64" \
 	"$PAWL_BOOT_OUT/lost" power_cut hang truncated $more

@@ -5,5 +5,5 @@ set -u
 more=
 [ -z "${PAWL_LONG:-}" ] || more="silent power_cut_install cycles"
 # shellcheck disable=SC2086 # a list of words
-exec python3 "$PAWL_SOURCE/tests/boot/qemu_arm64.py" "$PAWL_BOOT_OUT/qemu-arm64" \
+exec python3 "$PAWL_SOURCE/tests/boot/boots.py" qemu-arm64 "$PAWL_BOOT_OUT/qemu-arm64" \
 	"$PAWL_BOOT_OUT/update" good panic unhealthy $more

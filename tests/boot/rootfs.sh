@@ -83,7 +83,7 @@ rootfs_make() {
 		"$tree/var/lib/pawl" "$tree/usr/lib/pawl/hooks/health/required.d"
 	cp "$boot_cache/busybox-static/bin/busybox" "$tree/bin/"
 	for name in sh mount umount insmod ifconfig route cat echo sleep reboot poweroff init sync \
-		watchdog stty dd kill ps date ls; do
+		watchdog stty dd kill ps date ls ln mkdir; do
 		ln -sf /bin/busybox "$tree/bin/$name"
 	done
 	ln -sf /bin/busybox "$tree/sbin/init"

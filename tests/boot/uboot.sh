@@ -36,7 +36,7 @@ esac
 
 boot_uboot_source
 source=$boot_cache/u-boot
-stamp=$(cat "$fragment" "$0" "$here"/sandbox* "$source/debian/changelog" | sha256sum)
+stamp=$(cat "$fragment" "$0" "$here/sandbox.dtsi" "$source/debian/changelog" | sha256sum)
 kept=$boot_cache/built-$layout
 if [ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ]; then
 	build=$(mktemp -d "$boot_cache/build.XXXXXX")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Real boots on QEMU's arm64 machine: the qemu-arm64 layout, U-Boot built from Debian's source
-with its fragment, Debian's kernel, pawl. Prints TAP.
+"""Real boots on QEMU: a layout, U-Boot built from Debian's source with its fragment, Debian's
+kernel, pawl. Prints TAP.
 
-usage: qemu_arm64.py PREPARED-FOLDER WORK-FOLDER SCENARIO...
+usage: boots.py LAYOUT PREPARED-FOLDER WORK-FOLDER SCENARIO...
 
 Every reset comes from the guest or its watchdog; the exceptions are power cuts, which are named.
 Whether a slot is whole is judged by tests/lib/check_slot.py against the signed leaves.
@@ -19,40 +19,52 @@ import zlib
 import fleet
 from machine import Machine, Stuck
 
-LAYOUT = "qemu-arm64"
-SLOT_MIB = 56
+SLOT_MIB = 56  # of an image
+DATA_MIB = 64
 TRIES = 2
 BOOT = 180  # seconds for a boot on a busy machine; seven on an idle one
+
+QEMU = {
+    "qemu-arm64": [
+        "-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-serial", "stdio",
+        "-bios", "{prepared}/u-boot.bin",
+        "-drive", "if=none,id=d,format=raw,file=disk.img", "-device", "sdhci-pci",
+        "-device", "sd-card,drive=d", "-netdev", "user,id=n", "-device",
+        "virtio-net-pci,netdev=n,romfile=", "-device", "i6300esb,addr=0x5",
+        "-action", "watchdog=reset",
+        # The guest's time goes by its instructions, so that its watchdog and deadlines mean
+        # the same on a busy host.
+        "-icount", "shift=3"],
+    # No firmware and no watchdog that counts down; -kernel does what config.txt asks for.
+    "raspberrypi-uboot": [
+        "-M", "raspi3b", "-accel", "tcg,thread=single", "-serial", "null", "-serial", "stdio",
+        "-kernel", "{prepared}/u-boot.bin", "-dtb", "{prepared}/board.dtb",
+        "-drive", "if=sd,format=raw,file=disk.img", "-netdev", "user,id=n",
+        "-device", "usb-net,netdev=n"],
+}
 
 
 class Device:
     """A machine with a disk from the layout, release 1 in slot A, provisioned."""
 
-    def __init__(self, prepared, folder):
+    def __init__(self, layout, prepared, folder):
         os.makedirs(folder)
+        self.layout = layout
         self.folder = folder
         self.publisher = fleet.Publisher(folder)
-        self.images = fleet.Images(folder, os.path.join(prepared, "tree"), LAYOUT, SLOT_MIB,
+        self.images = fleet.Images(folder, os.path.join(prepared, "tree"), layout, SLOT_MIB,
                                    {"tries": TRIES})
         self.number = 1
         self.make_disk(prepared, self.publisher.release(self.images, 1))
-        self.machine = Machine(folder, [
-            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "256",
-            "-serial", "stdio", "-bios", os.path.join(prepared, "u-boot.bin"),
-            "-drive", "if=none,id=d,format=raw,file=disk.img", "-device", "sdhci-pci",
-            "-device", "sd-card,drive=d", "-netdev", "user,id=n", "-device",
-            "virtio-net-pci,netdev=n,romfile=", "-device", "i6300esb,addr=0x5",
-            "-action", "watchdog=reset",
-            # The guest's time goes by its instructions, so that its watchdog and deadlines
-            # mean the same on a busy host.
-            "-icount", "shift=3"])
-        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), LAYOUT)
+        self.machine = Machine(folder, ["qemu-system-aarch64"] +
+                               [w.format(prepared=prepared) for w in QEMU[layout]])
+        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), layout, SLOT_MIB, DATA_MIB)
 
     def make_disk(self, prepared, image):
         """As an integrator does it: genimage with the layout's own file."""
         inputs = os.path.join(self.folder, "input")
         os.makedirs(inputs)
-        layout = os.path.join(fleet.SOURCE, "partitions/layouts", LAYOUT)
+        layout = os.path.join(fleet.SOURCE, "partitions/layouts", self.layout)
         shutil.copy(os.path.join(prepared, "boot.scr"), inputs)
         os.link(image, f"{inputs}/rootfs.ext4")
         with open(f"{layout}/env.txt", encoding="ascii") as f:
@@ -61,11 +73,17 @@ class Device:
         fleet.command("mkenvimage", "-r", "-s", "0x10000", "-o", f"{inputs}/env.bin",
                       f"{inputs}/env.txt")
         fleet.command("mke2fs", "-q", "-t", "ext4", "-O", "^orphan_file", f"{inputs}/data.ext4",
-                      "64M")
-        os.makedirs(f"{self.folder}/empty")
+                      f"{DATA_MIB}M")
+        # The boot partition of a Raspberry Pi, but for its firmware.
+        os.makedirs(f"{self.folder}/root/boot")
+        for file in ("u-boot.bin", "boot.scr"):
+            shutil.copy(os.path.join(prepared, file), f"{self.folder}/root/boot")
         fleet.command("genimage", "--config", f"{layout}/genimage.cfg", "--inputpath", inputs,
                       "--outputpath", self.folder, "--tmppath", f"{self.folder}/tmp",
-                      "--rootpath", f"{self.folder}/empty")
+                      "--rootpath", f"{self.folder}/root")
+        # QEMU takes SD cards of a power of two only.
+        disk = f"{self.folder}/disk.img"
+        os.truncate(disk, 1 << (os.path.getsize(disk) - 1).bit_length())
         shutil.rmtree(inputs)
 
     def make_ready(self):
@@ -356,8 +374,8 @@ SCENARIOS = {f.__name__: f for f in (
     reset_button, env_one_bad, env_lost, cycles)}
 
 
-def run_device(prepared, folder, names, t):
-    d = Device(prepared, folder)
+def run_device(layout, prepared, folder, names, t):
+    d = Device(layout, prepared, folder)
     d.slot, d.committed = "A", 1
     began = time.monotonic()
     try:
@@ -379,13 +397,13 @@ def run_device(prepared, folder, names, t):
 
 
 def main():
-    if len(sys.argv) < 4:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
-    prepared, folder = sys.argv[1:3]
+    layout, prepared, folder = sys.argv[1:4]
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     t = Report()
-    run_device(prepared, os.path.join(folder, "device"), sys.argv[3:], t)
+    run_device(layout, prepared, os.path.join(folder, "device"), sys.argv[4:], t)
     print(f"1..{t.count}")
     sys.exit(t.bad > 0)
 
