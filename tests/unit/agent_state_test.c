@@ -244,8 +244,7 @@ static void a_state_of_an_older_agent_is_taken(void **state)
 	assert_int_equal(file_read(dir, "state.json", &text, &e), 0);
 	json_t *j = json_loadb((const char *)text.data, text.len, 0, NULL);
 	json_object_del(j, "offer_plan");
-	json_t *image = json_array_get(
-		json_object_get(json_object_get(j, "slot_a"), "images"), 0);
+	json_t *image = json_array_get(json_object_get(json_object_get(j, "slot_a"), "images"), 0);
 	assert_int_equal(json_object_del(image, "index"), 0);
 	char *dump = json_dumps(j, 0);
 	put("state.json", dump);
