@@ -65,6 +65,8 @@ DIR_publisher := publisher
 
 # Sources that a configuration leaves out.
 OFF-$(if $(CONFIG_BOOT_UBOOT),n,y) += partitions/boot/uboot.c $(patsubst $(S)/%,%,$(wildcard $(S)/partitions/boot/env*.c))
+OFF-$(if $(CONFIG_BOOT_UBOOT_MIGRATION),n,y) += partitions/boot/uboot_rauc.c partitions/boot/uboot_mender.c
+OFF-$(if $(CONFIG_BOOT_TRYBOOT),n,y) += $(patsubst $(S)/%,%,$(wildcard $(S)/partitions/boot/tryboot*.c $(S)/partitions/boot/autoboot*.c))
 OFF-$(if $(CONFIG_BOOT_SCRIPT),n,y) += partitions/boot/script.c
 OFF-$(if $(CONFIG_BOOT_SIM),n,y) += partitions/boot/sim.c
 OFF-$(if $(CONFIG_HTTP),n,y) += $(patsubst $(S)/%,%,$(wildcard $(S)/agent/poll/http*.c)) agent/poll/repository.c

@@ -36,14 +36,20 @@ static int provision(struct session *s, const char *slot_word, struct err *e)
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return err_set(e, E_IO, "no random numbers for the identity");
 	hex_encode(id, sizeof(id), text);
+	bool carried = boot_ops_of(s->boot)->caps & BOOT_CAP_IDENTITY;
+	if (boot_commit(s->boot, slot, 0, e) < 0)
+		return -1;
 	/* Twice: each store goes into the other copy, and both must carry the identity. */
-	if (boot_commit(s->boot, slot, 0, e) < 0 || boot_set_identity(s->boot, text, e) < 0 ||
-		boot_set_identity(s->boot, text, e) < 0)
+	if (carried && (boot_set_identity(s->boot, text, e) < 0 ||
+			       boot_set_identity(s->boot, text, e) < 0))
 		return -1;
 	s->state.provisioned = true;
 	if (session_store(s, e) < 0)
 		return -1;
-	printf("slot %c is committed, identity %s: reboot now\n", slot, text);
+	if (carried)
+		printf("slot %c is committed, identity %s: reboot now\n", slot, text);
+	else
+		printf("slot %c is committed\n", slot);
 	return 0;
 }
 

@@ -61,6 +61,9 @@ struct config {
 	/* [boot] */
 	char loader[16];
 	char fw_env_config[CONFIG_PATH_SIZE];
+	char autoboot[CONFIG_PATH_SIZE]; /* tryboot */
+	unsigned partition_a; /* tryboot, uboot-mender; 0 = not given */
+	unsigned partition_b;
 	char boot_script[CONFIG_PATH_SIZE];
 	char reboot_command[CONFIG_PATH_SIZE];
 	char root_mount[CONFIG_PATH_SIZE]; /* where the slot's rootfs is mounted, default "/" */

@@ -33,6 +33,15 @@ static int check_boot(const struct config *c, struct err *e)
 {
 	if (strcmp(c->loader, "script") == 0 && c->boot_script[0] == 0)
 		return err_set(e, E_CONFIG, "[boot] loader = script needs script = PATH");
+	bool tryboot = strcmp(c->loader, "tryboot") == 0;
+	bool numbers = tryboot || strcmp(c->loader, "uboot-mender") == 0;
+	if (tryboot && c->autoboot[0] == 0)
+		return err_set(e, E_CONFIG, "[boot] loader = tryboot needs autoboot = PARTITION");
+	if (numbers &&
+		(c->partition_a == 0 || c->partition_b == 0 || c->partition_a == c->partition_b))
+		return err_set(e, E_CONFIG,
+			"[boot] loader = %s needs partition-a and partition-b, two numbers that differ",
+			c->loader);
 	return 0;
 }
 

@@ -241,10 +241,11 @@ int config_read_expiry(
 int config_read_loader(
 	const struct config_place *p, const char *text, struct config *c, struct err *e)
 {
-	static const char *const words[] = {"uboot", "script", "sim"};
+	static const char *const words[] = {
+		"uboot", "uboot-rauc", "uboot-mender", "tryboot", "script", "sim"};
 	size_t i;
 
-	if (read_word(text, words, 3, &i, e) < 0)
+	if (read_word(text, words, sizeof(words) / sizeof(words[0]), &i, e) < 0)
 		return -1;
 	return config_read_text(p, text, c, e);
 }

@@ -121,7 +121,8 @@ int running_check_root(const struct config *c, char slot, struct err *e)
 	const struct config_slot *s = config_slot_of(c, slot);
 	const char *part = s->parts[running_root_part(s)].path;
 
-	if (strcmp(c->loader, "sim") == 0)
+	/* Below another root there are files for devices (tests): the kernel's word is the witness. */
+	if (strcmp(c->loader, "sim") == 0 || strcmp(c->root, "/") != 0)
 		return check_root_word(c, part, e);
 	return check_root_device(c, part, e);
 }

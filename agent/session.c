@@ -132,6 +132,9 @@ int session_open_boot(struct session *s, struct err *e)
 		.script = c->boot_script,
 		.script_seconds = c->hook_timeout,
 		.allow_single_env = c->allow_single_env,
+		.autoboot = c->autoboot,
+		.partition = {c->partition_a, c->partition_b},
+		.state_dir = c->data_dir,
 		.reboot_command = c->reboot_command[0] ? c->reboot_command : NULL,
 	};
 

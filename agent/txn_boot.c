@@ -60,6 +60,17 @@ static void adopt_running_slot(struct session *s, const struct running *d)
 	ask_factory(s, slot);
 }
 
+/* RAUC's boot script takes a boot from the committed slot, too; it gets them back here. */
+static void settle(struct session *s, const struct running *d)
+{
+	struct err why = {0};
+
+	if (d->booted != d->committed || d->facts.trial || boot_settle(s->boot, &why) == 0)
+		return;
+	log_line(&s->log, LOG_LEVEL_WARN, "boots-not-refilled code=%s reason=\"%s\"",
+		err_name(why.code), why.text);
+}
+
 static int note_new_boot(struct session *s, const struct running *d, struct err *e)
 {
 	s->state.boot_counter++;
@@ -68,6 +79,7 @@ static int note_new_boot(struct session *s, const struct running *d, struct err 
 	s->state.boot_trial = d->on_trial;
 	adopt_running_slot(s, d);
 	record_boot(s, d);
+	settle(s, d);
 	if (session_store(s, e) < 0)
 		return -1;
 	s->new_boot = false;
@@ -160,12 +172,14 @@ static int drop_stray_trial(struct session *s, struct running *d, struct err *e)
 static int note_activated_boot(struct session *s, struct running *d, bool new_boot, struct err *e)
 {
 	const struct state_txn *t = &s->state.txn;
+	/* A loader that tries only when asked: any other reboot leads here, and costs no try. */
+	bool asks = !(boot_ops_of(s->boot)->caps & BOOT_CAP_TRIES);
 
 	if (d->fallback)
 		return 0; /* health decides about what runs now */
 	if (d->booted == t->target)
 		return finish_commit(s, d, e);
-	if (d->facts.trial == t->target && d->facts.tries > 0 && !new_boot)
+	if (d->facts.trial == t->target && d->facts.tries > 0 && (asks || !new_boot))
 		return 0; /* waits for the reboot */
 	if (d->facts.trial == t->target || new_boot)
 		return note_lost_trial(s, d, e);

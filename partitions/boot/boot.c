@@ -11,6 +11,13 @@
 #ifdef CONFIG_BOOT_UBOOT
 #include "partitions/boot/uboot.h"
 #endif
+#ifdef CONFIG_BOOT_UBOOT_MIGRATION
+#include "partitions/boot/uboot_mender.h"
+#include "partitions/boot/uboot_rauc.h"
+#endif
+#ifdef CONFIG_BOOT_TRYBOOT
+#include "partitions/boot/tryboot.h"
+#endif
 #ifdef CONFIG_BOOT_SCRIPT
 #include "partitions/boot/script.h"
 #endif
@@ -26,6 +33,13 @@ struct boot {
 static const struct boot_ops *const loaders[] = {
 #ifdef CONFIG_BOOT_UBOOT
 	&uboot_ops,
+#endif
+#ifdef CONFIG_BOOT_UBOOT_MIGRATION
+	&uboot_rauc_ops,
+	&uboot_mender_ops,
+#endif
+#ifdef CONFIG_BOOT_TRYBOOT
+	&tryboot_ops,
 #endif
 #ifdef CONFIG_BOOT_SCRIPT
 	&script_ops,
@@ -143,7 +157,15 @@ int boot_set_identity(struct boot *b, const char *id, struct err *e)
 
 	if (!MUST("boot.identity", facts_read_id(id, checked) == 0 && checked[0] != 0))
 		return err_set(e, E_BOOTENV, "an identity has 32 lower-case hexadecimal digits");
+	if (!(b->ops->caps & BOOT_CAP_IDENTITY))
+		return err_set(e, E_BOOTENV, "the boot loader %s passes no identity to the kernel",
+			b->ops->name);
 	return b->ops->set_identity(b->ctx, id, e);
+}
+
+int boot_settle(struct boot *b, struct err *e)
+{
+	return b->ops->settle ? b->ops->settle(b->ctx, e) : 0;
 }
 
 int boot_reboot(struct boot *b, struct err *e)

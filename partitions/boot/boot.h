@@ -30,16 +30,19 @@ struct boot_facts {
 
 struct boot_options {
 	const char *root; /* prefix of /proc and of relative things, "/" on a device */
-	const char *loader; /* "uboot", "script", "sim" */
+	const char *loader; /* a name of boot_loader_name() */
 	const char *fw_env_config; /* uboot, sim: path of fw_env.config */
 	const char *script; /* script: path of the executable */
 	unsigned script_seconds; /* its time limit, 0 = 30 */
 	bool allow_single_env;
+	const char *autoboot; /* tryboot: device of the partition with autoboot.txt */
+	unsigned partition[2]; /* tryboot, uboot-mender: numbers that A and B boot from */
+	const char *state_dir; /* tryboot: folder outside the slots, for the trial */
 	const char *reboot_command; /* absolute path; NULL = /sbin/reboot, else the system call */
 };
 
 enum boot_caps {
-	BOOT_CAP_TRIES = 1, /* counts tries itself */
+	BOOT_CAP_TRIES = 1, /* counts tries itself, also when nobody asked for the reboot */
 	BOOT_CAP_FALLBACK = 2, /* knows pawl_fallback */
 	BOOT_CAP_IDENTITY = 4, /* carries an identity */
 };
@@ -66,7 +69,10 @@ struct boot_ops {
 	int (*set_trial)(void *ctx, char slot, unsigned tries, struct err *e);
 	int (*commit)(void *ctx, char slot, char fallback, struct err *e);
 	int (*cancel)(void *ctx, char fallback, struct err *e);
+	/* Only with BOOT_CAP_IDENTITY. */
 	int (*set_identity)(void *ctx, const char *id, struct err *e);
+	/* See boot_settle; NULL where nothing counts down but trials. */
+	int (*settle)(void *ctx, struct err *e);
 	int (*reboot)(void *ctx, struct err *e);
 };
 
@@ -99,8 +105,14 @@ int boot_commit(struct boot *b, char slot, char fallback, struct err *e);
 /* No trial any more; the committed slot boots. Sets pawl_fallback to `fallback` (0 = empty). */
 int boot_cancel(struct boot *b, char fallback, struct err *e);
 
-/* Writes the identity made at provisioning. */
+/* Writes the identity made at provisioning. E_BOOTENV where the boot loader carries none. */
 int boot_set_identity(struct boot *b, const char *id, struct err *e);
+
+/*
+ * To be called once in each boot of the committed slot while there is no trial:
+ * boot scripts that count every boot down get their counter filled up. E_BOOTENV.
+ */
+int boot_settle(struct boot *b, struct err *e);
 
 /*
  * Asks for a restart of the machine, in an orderly way where that can be had.

@@ -52,6 +52,9 @@ static int take_word(struct cmdline *c, const char *word, struct err *e)
 		return take_slot(c, word + 10, e);
 	if (strncmp(word, "pawl.id=", 8) == 0)
 		return take_id(c, word + 8, e);
+	/* Longer than any that could mean A or B: cut, it still means neither. */
+	if (strncmp(word, "rauc.slot=", 10) == 0)
+		snprintf(c->rauc_slot, sizeof(c->rauc_slot), "%s", word + 10);
 	if (strncmp(word, "root=", 5) != 0)
 		return 0;
 	if (snprintf(c->root, sizeof(c->root), "%s", word + 5) >= (int)sizeof(c->root))

@@ -14,6 +14,7 @@
 struct cmdline {
 	char slot; /* pawl.slot, 0 = not said */
 	char id[BOOT_ID_SIZE]; /* pawl.id, "" = not said */
+	char rauc_slot[16]; /* rauc.slot of RAUC's boot script, as it is; "" = not said */
 	char root
 		[CMDLINE_ROOT_SIZE]; /* root=, "" = not said; the last one counts, as for the kernel */
 };

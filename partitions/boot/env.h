@@ -11,13 +11,27 @@
 #include "agent/base/err.h"
 #include "partitions/boot/boot.h"
 
-/* Every variable; docs/boot.md says what each means. An absent one equals an empty one. */
+/*
+ * Every variable; docs/boot.md says what each means. An absent one equals an
+ * empty one. Behind Pawl's own stand those of other boot scripts, for fleets
+ * that keep theirs.
+ */
 #define ENV_VARIABLES(X)                                                                           \
 	X(SLOT, "pawl_slot")                                                                       \
 	X(TRIAL, "pawl_trial")                                                                     \
 	X(TRIES, "pawl_tries")                                                                     \
 	X(FALLBACK, "pawl_fallback")                                                               \
-	X(ID, "pawl_id")
+	X(ID, "pawl_id")                                                                           \
+	X(RAUC_ORDER, "BOOT_ORDER")                                                                \
+	X(RAUC_A_LEFT, "BOOT_A_LEFT")                                                              \
+	X(RAUC_B_LEFT, "BOOT_B_LEFT")                                                              \
+	X(MENDER_PART, "mender_boot_part")                                                         \
+	X(MENDER_PART_HEX, "mender_boot_part_hex")                                                 \
+	X(MENDER_AVAILABLE, "upgrade_available")                                                   \
+	X(MENDER_COUNT, "bootcount")                                                               \
+	X(MENDER_LIMIT, "bootlimit")                                                               \
+	X(MENDER_CHECK_CANARY, "mender_check_saveenv_canary")                                      \
+	X(MENDER_CANARY, "mender_saveenv_canary")
 #define ENV_ENUM_(id, name) ENV_##id,
 enum env_variable { ENV_VARIABLES(ENV_ENUM_) ENV_VARIABLE_COUNT };
 #undef ENV_ENUM_

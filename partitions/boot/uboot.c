@@ -35,6 +35,7 @@ int uboot_open(const struct boot_options *o, bool need_lock, void **ctx, struct 
 		return -1;
 	u->env.allow_single = o->allow_single_env;
 	u->env.need_lock = need_lock;
+	memcpy(u->partition, o->partition, sizeof(u->partition));
 	if (env_read(&u->env, &values, e) < 0)
 		return -1;
 	*ctx = steal_ptr(u);
@@ -168,7 +169,7 @@ int uboot_set_identity(void *ctx, const char *id, struct err *e)
 	return env_store(&u->env, want, e);
 }
 
-static int uboot_reboot(void *ctx, struct err *e)
+int uboot_reboot(void *ctx, struct err *e)
 {
 	const struct uboot *u = ctx;
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* U-Boot's operations, which the simulated boot loader shares. */
+/* U-Boot's operations, which the simulated boot loader and other boot scripts share. */
 #pragma once
 
 #include "partitions/boot/boot.h"
 #include "partitions/boot/env.h"
 
-/* Context of both: plain values copied from the options. */
+/* Context of all: plain values copied from the options. */
 struct uboot {
 	struct env env;
 	char root[512];
 	char reboot_command[512]; /* "" = none */
+	unsigned partition[2]; /* of A and B, 0 = not said */
 };
 
 /* The functions of struct boot_ops; `need_lock` as in struct env. */
@@ -21,5 +22,6 @@ int uboot_set_trial(void *ctx, char slot, unsigned tries, struct err *e);
 int uboot_commit(void *ctx, char slot, char fallback, struct err *e);
 int uboot_cancel(void *ctx, char fallback, struct err *e);
 int uboot_set_identity(void *ctx, const char *id, struct err *e);
+int uboot_reboot(void *ctx, struct err *e);
 
 extern const struct boot_ops uboot_ops;
