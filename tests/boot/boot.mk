@@ -33,7 +33,7 @@ check-boot-sandbox: deps-boot
 
 check-boot-sandbox-here: $(O)/pawl
 	$(Q)cd $(S) && bash tests/boot/uboot.sh sandbox $(BOOT_OUT)/sandbox
-	$(call run_tap,$(S)/tests/boot/sandbox_states.py,$(BOOT_ENV))
+	$(call run_tap,$(S)/tests/boot/sandbox_states.py,$(BOOT_ENV) TAP_TIMEOUT=7200)
 
 deps-boot:
 	$(Q)sh $(S)/scripts/deps.sh build check cross boot
