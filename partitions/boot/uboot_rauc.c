@@ -90,11 +90,14 @@ static int read_rauc(const struct env_values *v, struct rauc *out, struct err *e
 	return 0;
 }
 
-/* The first slot that the script would start. Without any it fills both up and starts over. */
-static char primary_of(const struct rauc *r)
+/*
+ * The first slot with boots left; the one that runs has just used one, perhaps
+ * its last. Without any the script fills both up and starts over.
+ */
+static char primary_of(const struct rauc *r, char booted)
 {
 	for (const char *s = r->order; *s; s++) {
-		if (boots_left(r, *s) > 0)
+		if (*s == booted || boots_left(r, *s) > 0)
 			return *s;
 	}
 	return r->order[0];
@@ -110,37 +113,44 @@ static void make_facts(const struct rauc *r, struct boot_facts *f)
 	char second = r->order[1];
 
 	f->blank = r->blank;
-	if (r->trial && r->trial == first && r->slot == second) {
+	if (r->trial && r->slot && r->trial == first && r->slot == second) {
 		f->trial = first;
 		f->committed = second;
 		f->tries = boots_left(r, first);
 		return;
 	}
-	f->committed = r->slot == first ? first : primary_of(r);
+	f->committed = r->slot == first ? first : primary_of(r, f->booted);
 	char other = f->committed == first ? second : first;
 	if (other && boots_left(r, other) > 0)
 		f->fallback = other;
 }
 
-static int rauc_read(void *ctx, struct boot_facts *out, struct err *e)
+static int read_all(const struct uboot *u, struct rauc *r, struct boot_facts *f, struct err *e)
 {
-	const struct uboot *u = ctx;
-	struct boot_facts f = {0};
 	struct env_values v;
 	struct cmdline line;
-	struct rauc r;
 
 	if (cmdline_read(u->root, &line, e) < 0 || env_read(&u->env, &v, e) < 0 ||
-		read_rauc(&v, &r, e) < 0)
+		read_rauc(&v, r, e) < 0)
 		return -1;
 	if (line.slot == 0 && facts_read_slot(line.rauc_slot, &line.slot) < 0)
 		return err_set(e, E_BOOTENV,
 			"kernel command line: rauc.slot is \"%s\", A or B is wanted",
 			line.rauc_slot);
-	make_facts(&r, &f);
-	f.booted = line.slot;
-	f.copies = v.copies;
-	f.copies_bad = v.copies_bad;
+	f->booted = line.slot;
+	f->copies = v.copies;
+	f->copies_bad = v.copies_bad;
+	make_facts(r, f);
+	return 0;
+}
+
+static int rauc_read(void *ctx, struct boot_facts *out, struct err *e)
+{
+	struct boot_facts f = {0};
+	struct rauc r;
+
+	if (read_all(ctx, &r, &f, e) < 0)
+		return -1;
 	*out = f;
 	return 0;
 }
@@ -200,14 +210,12 @@ static int rauc_settle(void *ctx, struct err *e)
 {
 	const struct uboot *u = ctx;
 	const char *want[ENV_VARIABLE_COUNT] = {0};
-	struct env_values v;
 	struct boot_facts f = {0};
 	struct rauc r;
 	char full[2] = {'0' + LEFT_FULL, 0};
 
-	if (env_read(&u->env, &v, e) < 0 || read_rauc(&v, &r, e) < 0)
+	if (read_all(u, &r, &f, e) < 0)
 		return -1;
-	make_facts(&r, &f);
 	if (f.trial || boots_left(&r, f.committed) >= LEFT_FULL)
 		return 0;
 	want[left_of(f.committed)] = full;

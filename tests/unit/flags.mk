@@ -31,3 +31,4 @@ LDFLAGS_agent_tables_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
 LDFLAGS_agent_spool_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=file_pwrite_full
 LDFLAGS_boot_autoboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2
 LDFLAGS_boot_tryboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_replace,--wrap=file_remove
+LDFLAGS_boot_migration_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync,--wrap=open,--wrap=open64
