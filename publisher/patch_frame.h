@@ -11,9 +11,7 @@
 #include "publisher/patch_text.h"
 
 /* Raw bytes of a frame at most; docs/decisions.md has the figures. */
-#ifndef PATCH_FRAME_RAW
 #define PATCH_FRAME_RAW (512u * 1024)
-#endif
 
 /* Where a frame begins: operation `op`, of which `skip` bytes are in the frame before. */
 struct patch_cut {

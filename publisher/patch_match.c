@@ -11,22 +11,14 @@
 #define NOWHERE UINT32_MAX
 
 /* A new alignment must win so many bytes, or its operations cost more than they save. */
-#ifndef GAIN_MIN
 #define GAIN_MIN 8u
-#endif
 /* And so many more where the old place has to be moved further than NEAR. */
-#ifndef FAR_COST
-#define FAR_COST 4u
-#endif
-#define NEAR (64u * 1024)
+#define FAR_COST 8u
+#define NEAR     (64u * 1024)
 /* So many equal bytes in a row: the alignment that there is needs no other. */
-#ifndef RUN_LONG
 #define RUN_LONG 32u
-#endif
 /* Fewer equal bytes than this between differences are stored as differences of 0. */
-#ifndef COPY_MIN
-#define COPY_MIN 16u
-#endif
+#define COPY_MIN 4u
 
 /* From this place of the new part on, the old text from there on fits. */
 struct alignment {

@@ -7,10 +7,8 @@
 
 #include "agent/base/buf.h"
 
-#define PAIRS 65536u /* of two bytes */
-#ifndef NEAR_TRIES
-#define NEAR_TRIES 64u /* places with the same content that are looked at, in either direction */
-#endif
+#define PAIRS       65536u /* of two bytes */
+#define NEAR_TRIES  64u /* places with the same content that are looked at, in either direction */
 #define FILTER_MIN  (UINT64_C(1) << 16)
 #define HASH_FACTOR UINT64_C(0x9E3779B97F4A7C15) /* 2^64 / golden ratio */
 

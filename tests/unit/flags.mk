@@ -32,3 +32,9 @@ LDFLAGS_agent_spool_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=file_pw
 LDFLAGS_boot_autoboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2
 LDFLAGS_boot_tryboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_replace,--wrap=file_remove
 LDFLAGS_boot_migration_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync,--wrap=open,--wrap=open64
+ifneq ($(CONFIG_ZSTD),y)
+UNIT_SOURCES := $(filter-out tests/unit/slot_patch_lies_test.c,$(UNIT_SOURCES))
+endif
+ifneq ($(CONFIG_PUBLISHER_PATCH),y)
+UNIT_SOURCES := $(filter-out tests/unit/publisher_patch_test.c,$(UNIT_SOURCES))
+endif

@@ -398,11 +398,4 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-#else
-
-int main(void)
-{
-	return 0;
-}
-
 #endif
