@@ -159,6 +159,10 @@ $(O)/tests/net/streams: $(O)/tests/net/streams.o $(call archives,poll base)
 	$(call link,$@,$<,poll base)
 endif
 
+# For tuning patches, built when it is asked for: make $(O)/tests/bench/patch_size.
+$(O)/tests/bench/patch_size: $(O)/tests/bench/patch_size.o $(call archives,$(call libs_of,publisher))
+	$(call link,$@,$<,$(call libs_of,publisher))
+
 # Kills a program at its Nth writing system call, for tests/crash.
 TEST_TOOLS += $(O)/tests/crash/kill_at
 $(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
