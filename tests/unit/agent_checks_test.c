@@ -27,6 +27,7 @@ static int reset(void **state)
 	memset(&m, 0, sizeof(m));
 	s.data = -1;
 	s.lock = -1;
+	snprintf(s.config.root, sizeof(s.config.root), "/");
 	snprintf(s.config.file, sizeof(s.config.file), "pawl.conf");
 	snprintf(s.config.loader, sizeof(s.config.loader), "uboot");
 	snprintf(s.config.root_mount, sizeof(s.config.root_mount), "/fake/root");

@@ -135,7 +135,8 @@ static const char every_key[] =
 	"metadata-deadline = 10\nobject-deadline = 11\nbackoff-base = 12\nbackoff-cap = 13\n"
 	"offline-expiry = refuse\n"
 	"[policy]\nauto = off\nreboot = window 22:30-04:05\ninstall-attempts = 14\n"
-	"[boot]\nloader = script\nfw-env-config = /e/fw\nscript = /e/boot\nreboot-command = /e/rb\n"
+	"[boot]\nloader = script\nfw-env-config = /e/fw\nautoboot = /e/auto\npartition-a = 4\n"
+	"partition-b = 255\nscript = /e/boot\nreboot-command = /e/rb\n"
 	"root-mount = /mnt/slot\nallow-single-env = yes\ntries = 9\n"
 	"[health]\ndeadline = 15\nhook-timeout = 16\n"
 	"[install]\nkeep-failed = yes\n"
@@ -181,6 +182,9 @@ static void every_key_of_boot_health_and_paths_too(void **state)
 	assert_int_equal(load(every_key), 0);
 	assert_string_equal(c.loader, "script");
 	expect_path(c.fw_env_config, "/e/fw");
+	expect_path(c.autoboot, "/e/auto");
+	assert_int_equal(c.partition_a, 4);
+	assert_int_equal(c.partition_b, 255);
 	expect_path(c.boot_script, "/e/boot");
 	expect_path(c.reboot_command, "/e/rb");
 	expect_path(c.root_mount, "/mnt/slot");
@@ -251,6 +255,19 @@ static void names_what_is_missing(void **state)
 	expect_error(DEVICE, "pawl.conf", "[slot A] names no image");
 	expect_error(DEVICE "[slot A]\nrootfs = /dev/a\n", "rootfs", "other slot");
 	expect_error(DEVICE SLOTS "[boot]\nloader = script\n", "[boot]", "script = PATH");
+	expect_error(DEVICE SLOTS "[boot]\nloader = tryboot\npartition-a = 2\npartition-b = 3\n",
+		"[boot]", "autoboot = PARTITION");
+	expect_error(DEVICE SLOTS "[boot]\nloader = tryboot\nautoboot = /dev/x\npartition-a = 2\n",
+		"[boot]", "partition-a and partition-b");
+	expect_error(DEVICE SLOTS "[boot]\nloader = uboot-mender\npartition-b = 2\n", "[boot]",
+		"partition-a and partition-b");
+	expect_error(DEVICE SLOTS
+		"[boot]\nloader = uboot-mender\npartition-a = 2\npartition-b = 2\n",
+		"[boot]", "that differ");
+	assert_int_equal(load(DEVICE SLOTS "[boot]\nloader = uboot-mender\npartition-a = 2\n"
+					   "partition-b = 3\n"),
+		0);
+	assert_int_equal(load(DEVICE SLOTS "[boot]\nloader = uboot-rauc\n"), 0);
 	assert_int_equal(config_load("/nowhere", NULL, &c, &e), -1);
 	assert_int_equal(e.code, E_CONFIG);
 	assert_non_null(strstr(e.text, "/nowhere/etc/pawl/pawl.conf"));
@@ -278,9 +295,11 @@ static void refuses_values_that_are_nearly_right(void **state)
 		{"[policy]", "reboot = window 02:00-02:00"},
 		{"[policy]", "reboot = window 02:00 04:00"},
 		{"[policy]", "reboot = windox 02:00-04:00"}, {"[boot]", "loader = grub"},
-		{"[boot]", "tries = 0"}, {"[boot]", "tries = a"}, {"[paths]", "data ="},
-		{"[paths]", "data = /"}, {"[device]", "channel = a/b"}, {"[device]", "channel ="},
-		{"[slot A]", "x = dev"}, {"[slot A]", "x ="}, {"[slot A]", "../x = /dev/x"}};
+		{"[boot]", "partition-a = 0"}, {"[boot]", "partition-b = 256"},
+		{"[boot]", "autoboot = mmcblk0p1"}, {"[boot]", "tries = 0"},
+		{"[boot]", "tries = a"}, {"[paths]", "data ="}, {"[paths]", "data = /"},
+		{"[device]", "channel = a/b"}, {"[device]", "channel ="}, {"[slot A]", "x = dev"},
+		{"[slot A]", "x ="}, {"[slot A]", "../x = /dev/x"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -371,7 +390,7 @@ static void the_table_is_complete(void **state)
 		assert_true(k->section[0] && k->key[0] && k->value[0] && k->doc[0]);
 		assert_int_not_equal(k->doc[strlen(k->doc) - 1], '.');
 	}
-	assert_int_equal(n, 39);
+	assert_int_equal(n, 42);
 }
 
 int main(void)
