@@ -123,6 +123,17 @@ static int get_leaves(struct ways *w, struct ways_image *im, struct err *e)
 	return ways_get_table(w, im, &i->leaves, LEAVES_MAX, "leaves", false, &im->leaves, e);
 }
 
+bool ways_has_delta(const struct ways *w, const struct ways_image *im)
+{
+	const struct plan_image *i = im->image;
+	struct err ignored;
+
+	if (!i->has_delta || im->cost[WAY_DELTA].failed || !ways_can_decode(i->data_encoding))
+		return false;
+	return !w->objects.holds || w->objects.holds(w->objects.ctx, i->index.sha256,
+					    i->index.length, NULL, 0, &ignored) == 0;
+}
+
 static int look_at_target(struct ways *w, struct ways_image *im, struct err *e)
 {
 	struct slot_survey_request r = {
@@ -130,7 +141,9 @@ static int look_at_target(struct ways *w, struct ways_image *im, struct err *e)
 		.image_size = im->image->size,
 		.leaf_alg = im->image->leaf_alg,
 		.leaves = im->leaves.data,
-		.with_blocks = im->image->has_delta && !im->cost[WAY_DELTA].failed,
+		.with_blocks = ways_has_delta(w, im),
+		/* A bundle with the whole image, here: reading it costs less than the target. */
+		.sample = w->near && !ways_has_delta(w, im),
 		.scratch_dir = w->tables.dir,
 	};
 

@@ -227,7 +227,7 @@ int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struc
 	const struct plan_image *i = im->image;
 	struct err why = {0};
 
-	if (c->failed || c->possible || !i->has_delta || !ways_can_decode(i->data_encoding))
+	if (c->possible || !ways_has_delta(w, im))
 		return 0;
 	ways_free_delta(&im->delta);
 	*c = (struct way_cost){

@@ -59,4 +59,7 @@ uint64_t ways_table_cost(const struct ways *w, const struct plan_object *o);
 bool ways_is_intact(struct ways *w, const struct ways_image *im);
 
 bool ways_can_decode(enum plan_encoding c);
+
+/* May its index and data be had: not ruled out, and nobody says that they are not there? */
+bool ways_has_delta(const struct ways *w, const struct ways_image *im);
 enum slot_encoding ways_encoding(enum plan_encoding c);

@@ -52,6 +52,22 @@ static int note_blocks(
 	return 0;
 }
 
+/* Reads the target through, unless a sample of it says that this is not worth it. */
+static int look(const struct slot_survey_request *r, struct slot_survey *s, const struct scan *scan,
+	struct err *e)
+{
+	bool any = true;
+
+	if (r->sample && scan_sample(scan, &any, e) < 0)
+		return -1;
+	if (any)
+		return scan_leaves(scan, e);
+	s->whole = false;
+	for (uint64_t leaf = 0; leaf < s->wanted.count; leaf++)
+		want(s, leaf);
+	return 0;
+}
+
 static int allocate(const struct slot_survey_request *r, struct slot_survey *s, struct err *e)
 {
 	s->wanted.count = slot_leaf_count(r->image_size);
@@ -86,7 +102,7 @@ int slot_survey(const struct slot_survey_request *r, struct slot_survey *out, st
 	if (!MUST("slot.survey-size", d.size >= r->image_size))
 		return err_set(e, E_SLOT, "%s has %llu bytes, the image %llu", r->path,
 			(unsigned long long)d.size, (unsigned long long)r->image_size);
-	if (allocate(r, &s, e) < 0 || scan_leaves(&scan, e) < 0)
+	if (allocate(r, &s, e) < 0 || look(r, &s, &scan, e) < 0)
 		return -1;
 	scratch_settle(&s.blocks, 0, s.blocks.size);
 	*out = s;

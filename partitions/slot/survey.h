@@ -41,6 +41,11 @@ struct slot_survey_request {
 	enum hash_alg leaf_alg;
 	const uint8_t *leaves; /* of the image that is to be written */
 	bool with_blocks;
+	/*
+	 * The source costs nothing to read: where none of a few leaves is right
+	 * (scan_sample), all count as wanted, and the target is not read through.
+	 */
+	bool sample;
 	int scratch_dir;
 };
 

@@ -26,7 +26,7 @@ int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, stru
 struct world {
 	struct files files;
 	uint8_t *content; /* of the image, and of the target at first */
-	uint8_t leaves[64 * HASH_SIZE];
+	uint8_t leaves[160 * HASH_SIZE];
 	struct slot_survey_request request;
 };
 
@@ -101,6 +101,51 @@ static void a_whole_image_is_whole_and_its_first_leaf_is_wanted_all_the_same(voi
 	expect_blocks(&s, w.content);
 	slot_survey_free(&s);
 	assert_int_equal(reads, 3); /* once, in large reads */
+	world_close(&w);
+}
+
+/* Over other content: a target of noughts, and an image of 33 MiB. */
+static void world_open_sampled(struct world *w, uint64_t size, const char **other)
+{
+	uint8_t *noughts = calloc(1, size);
+
+	assert_non_null(noughts);
+	world_open(w, size);
+	w->request.with_blocks = false;
+	w->request.sample = true;
+	*other = files_add(&w->files, noughts, size);
+	free(noughts);
+}
+
+static void a_sample_without_a_right_leaf_takes_all_as_wanted(void **state)
+{
+	const uint64_t size = 132 * (uint64_t)LEAF;
+	const char *other;
+	struct world w;
+
+	(void)state;
+	world_open_sampled(&w, size, &other);
+	w.request.path = other;
+	struct slot_survey s = survey(&w);
+	assert_false(s.whole);
+	assert_int_equal(s.wanted_count, 132);
+	assert_int_equal(s.wanted_bytes, size);
+	assert_int_equal(reads, 32); /* not all of it */
+	slot_survey_free(&s);
+	world_close(&w);
+}
+
+static void a_sample_with_a_right_leaf_is_followed_by_a_look_at_all(void **state)
+{
+	const char *other;
+	struct world w;
+
+	(void)state;
+	world_open_sampled(&w, 132 * (uint64_t)LEAF, &other);
+	struct slot_survey s = survey(&w);
+	assert_true(s.whole);
+	assert_int_equal(s.wanted_count, 1);
+	slot_survey_free(&s);
 	world_close(&w);
 }
 
@@ -225,6 +270,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_image_is_whole_and_its_first_leaf_is_wanted_all_the_same),
+		cmocka_unit_test(a_sample_without_a_right_leaf_takes_all_as_wanted),
+		cmocka_unit_test(a_sample_with_a_right_leaf_is_followed_by_a_look_at_all),
 		cmocka_unit_test(wrong_leaves_are_wanted_and_their_blocks_hashed),
 		cmocka_unit_test(one_wrong_byte_in_any_leaf_is_not_whole),
 		cmocka_unit_test(without_blocks_none_are_hashed),
