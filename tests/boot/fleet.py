@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of real boots share: a publisher with a web server, images with chosen faults,
 a disk, and what can be read from it without the agent's help."""
+import atexit
 import hashlib
 import json
 import os
@@ -41,6 +42,7 @@ class Publisher:
         self.make_certificate()
         said = command("bash", "-c", ". tests/lib/server.sh && server_start \"$0\" \"$1\" >&2 && "
                        "echo \"$SERVER_URL\"", self.server, self.public, cwd=SOURCE)
+        atexit.register(self.stop)
         self.port = re.search(r"127\.0\.0\.1:(\d+)", said).group(1)
 
     def stop(self):
@@ -48,6 +50,7 @@ class Publisher:
         if os.path.exists(pid):
             with open(pid, encoding="ascii") as f:
                 subprocess.run(["kill", f.read().strip()], check=False)
+            os.unlink(pid)
 
     def call(self, *words):
         return command(os.environ["PAWL_REPO"], "--repo", self.repo, *words)

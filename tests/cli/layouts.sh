@@ -17,4 +17,9 @@ for layout in arm64-uboot qemu-arm64 raspberrypi-uboot; do
 	tap_check "default environment of $layout" mkenvimage -r -s 0x10000 -o "$work/env.bin" \
 		"$layouts/$layout/env.txt"
 done
+for layout in arm64-uboot qemu-arm64 raspberrypi-uboot raspberrypi-tryboot; do
+	mkdir -p "$work/$layout/var/lib/pawl"
+	"$PAWL" --root "$work/$layout" --config "$layouts/$layout/pawl.conf" doctor >"$work/doctor" 2>&1
+	tap_check "pawl takes the pawl.conf of $layout" grep -q '^good *config' "$work/doctor"
+done
 tap_end

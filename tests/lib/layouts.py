@@ -134,6 +134,10 @@ def check_tryboot(parts):
     check(len(text) == 512, f"{layout}: autoboot.txt fills one sector")
     numbers = re.findall(r"^boot_partition=(\d)$", text, re.M)
     check("tryboot_a_b=1" in text and len(numbers) == 2, f"{layout}: it names both slots")
+    boot = dict(re.findall(r"^([\w-]+) = (\S+)$", read(layout, "pawl.conf"), re.M))
+    check([boot["autoboot"], boot["partition-a"], boot["partition-b"]] ==
+          ["/dev/mmcblk0p1", *numbers] and table(parts)[0] == "autoboot",
+          f"{layout}: pawl.conf has autoboot.txt and the boot partitions where they are")
     config = read(layout, "config.txt")
     signature = re.search(r"disk-signature = 0x(\w+)", read(layout, "genimage.cfg")).group(1)
     # Behind the extended partition, numbers go on with 5.
