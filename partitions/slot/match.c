@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SETTLE_EVERY 65536u /* bytes of places */
+#define REST_EVERY 16384u /* entries between two rests of the seeds */
 
 /* One walk through the index. */
 struct matching {
@@ -95,13 +95,14 @@ static uint64_t place_of(struct matching *m, const struct slot_entry *entry, uin
 	return SLOT_PLACE_DATA;
 }
 
-/* Behind a walk through rows of 8 bytes that has come to `number`. */
-static void settle_behind(const struct scratch *s, uint32_t number)
+/*
+ * Where a seed is mostly holes, a few looks would bring all of its table into
+ * memory, because the kernel maps what lies around a page as well.
+ */
+static void rest_seeds(const struct slot_match_request *r)
 {
-	size_t end = (size_t)number * sizeof(uint64_t);
-
-	if (end > 0 && end % SETTLE_EVERY == 0)
-		scratch_settle(s, end - SETTLE_EVERY, SETTLE_EVERY);
+	for (size_t i = 0; i < r->seed_count; i++)
+		slot_seed_rest(r->seeds[i]);
 }
 
 static void walk(struct matching *m)
@@ -109,16 +110,22 @@ static void walk(struct matching *m)
 	uint64_t *place = m->out->place.data;
 	struct slot_walk w = {0};
 	struct slot_entry entry;
+	size_t settled_blocks = 0;
+	size_t settled_place = 0;
 
 	while (slot_index_next(m->r->index, &w, &entry)) {
 		uint64_t bytes = wanted_bytes(m, &entry);
-		settle_behind(&m->r->survey->blocks, entry.number);
+		scratch_settle_behind(
+			&m->r->survey->blocks, &settled_blocks, entry.number * sizeof(uint64_t));
+		if (entry.number % REST_EVERY == 0)
+			rest_seeds(m->r);
 		if (entry.zero) {
 			m->out->zeros += bytes;
 			continue;
 		}
 		place[entry.stored_number] = place_of(m, &entry, bytes);
-		settle_behind(&m->out->place, w.stored_number);
+		scratch_settle_behind(
+			&m->out->place, &settled_place, w.stored_number * sizeof(uint64_t));
 	}
 	scratch_settle(&m->out->place, 0, m->out->place.size);
 	scratch_settle(&m->r->survey->blocks, 0, m->r->survey->blocks.size);

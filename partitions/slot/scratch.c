@@ -13,7 +13,8 @@
 #include "agent/base/buf.h"
 #include "agent/base/file.h"
 
-#define NAME_TRIES 100u
+#define NAME_TRIES   100u
+#define SETTLE_EVERY 65536u
 
 /* For file systems without O_TMPFILE: a name for the shortest of times. */
 static int open_named(int dir, struct err *e)
@@ -107,4 +108,12 @@ void scratch_settle(const struct scratch *s, size_t from, size_t len)
 	/* A file's pages stay in its page cache; only our view of them goes, so whole pages may. */
 	size_t start = from - from % page;
 	(void)madvise((uint8_t *)s->data + start, from + len - start, MADV_DONTNEED);
+}
+
+void scratch_settle_behind(const struct scratch *s, size_t *settled, size_t to)
+{
+	if (to < *settled + SETTLE_EVERY)
+		return;
+	scratch_settle(s, *settled, to - *settled);
+	*settled = to - to % SETTLE_EVERY;
 }

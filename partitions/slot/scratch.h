@@ -30,4 +30,10 @@ void scratch_free(struct scratch *s);
 /* Bytes [from, from + len) are not needed in memory for now; their content stays. */
 void scratch_settle(const struct scratch *s, size_t from, size_t len);
 
+/*
+ * For one who goes through an array from front to back and has come to byte `to`:
+ * settles what lies behind, now and then. *settled begins at 0.
+ */
+void scratch_settle_behind(const struct scratch *s, size_t *settled, size_t to);
+
 #define AUTO_SCRATCH __attribute__((cleanup(scratch_free)))

@@ -76,6 +76,11 @@ bool slot_seed_find(
 	return seed_table_find(&s->table, hash, length, near, offset);
 }
 
+void slot_seed_rest(const struct slot_seed *s)
+{
+	seed_table_rest(&s->table);
+}
+
 void slot_seed_settle(struct slot_seed *s)
 {
 	seed_table_free(&s->table);

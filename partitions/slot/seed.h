@@ -46,6 +46,12 @@ void slot_seed_close(struct slot_seed *s);
 bool slot_seed_find(
 	const struct slot_seed *s, uint64_t hash, uint32_t length, uint64_t near, uint64_t *offset);
 
+/*
+ * Now and then during many slot_seed_find: lets go of the memory of its tables,
+ * which come back as they are needed.
+ */
+void slot_seed_rest(const struct slot_seed *s);
+
 /* The tables are not needed any more: slot_seed_find finds nothing from here on. */
 void slot_seed_settle(struct slot_seed *s);
 

@@ -4,9 +4,8 @@
 
 #include <assert.h>
 
-#define NUMBER_BITS  22u
-#define NUMBER_MASK  ((1u << NUMBER_BITS) - 1)
-#define SETTLE_EVERY 65536u /* bytes */
+#define NUMBER_BITS 22u
+#define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 
 _Static_assert(SEED_ENTRIES_MAX < 1u << NUMBER_BITS, "an entry's number + 1 fits");
 
@@ -18,13 +17,6 @@ static uint64_t *hashes(const struct seed_table *t)
 static uint64_t *offsets(const struct seed_table *t)
 {
 	return t->offset.data;
-}
-
-/* Behind a row that is filled from the front. */
-static void settle_behind(const struct scratch *s, size_t end)
-{
-	if (end > 0 && end % SETTLE_EVERY == 0)
-		scratch_settle(s, end - SETTLE_EVERY, SETTLE_EVERY);
 }
 
 int seed_table_get(
@@ -55,7 +47,7 @@ void seed_table_free(struct seed_table *t)
 void seed_table_place(struct seed_table *t, uint32_t number, uint64_t offset)
 {
 	offsets(t)[number] = offset;
-	settle_behind(&t->offset, number * sizeof(uint64_t));
+	scratch_settle_behind(&t->offset, &t->settled_offset, number * sizeof(uint64_t));
 }
 
 void seed_table_note(struct seed_table *t, uint32_t number, uint64_t hash)
@@ -64,7 +56,7 @@ void seed_table_note(struct seed_table *t, uint32_t number, uint64_t hash)
 		return;
 	hashes(t)[number] = hash;
 	t->found++;
-	settle_behind(&t->hash, number * sizeof(uint64_t));
+	scratch_settle_behind(&t->hash, &t->settled_hash, number * sizeof(uint64_t));
 }
 
 /* Where the search for a hash begins: XXH3 spreads evenly, so its high half is an even choice. */
@@ -99,18 +91,24 @@ int seed_table_finish(int dir, struct seed_table *t, struct err *e)
 	t->slot_count = t->found + t->found / 3 + 1;
 	if (scratch_get(dir, (size_t)t->slot_count * sizeof(uint32_t), &t->slots, e) < 0)
 		return -1;
+	t->settled_hash = 0;
 	for (uint32_t i = 0; i < t->count; i++) {
 		uint64_t hash = hashes(t)[i];
-		settle_behind(&t->hash, i * sizeof(uint64_t));
+		scratch_settle_behind(&t->hash, &t->settled_hash, i * sizeof(uint64_t));
 		if (hash == 0)
 			continue;
 		uint32_t *slot = slot_of(t, hash);
 		if (*slot == 0)
 			*slot = (i + 1) | tag_of(hash);
 	}
+	seed_table_rest(t);
+	return 0;
+}
+
+void seed_table_rest(const struct seed_table *t)
+{
 	scratch_settle(&t->hash, 0, t->hash.size);
 	scratch_settle(&t->offset, 0, t->offset.size);
-	return 0;
 }
 
 static uint64_t offset_of(const struct seed_table *t, uint32_t number)

@@ -28,6 +28,8 @@ struct seed_table {
 	 */
 	struct scratch slots;
 	uint32_t slot_count;
+	size_t settled_hash; /* of the rows, while they are gone through */
+	size_t settled_offset;
 };
 
 /* A table for `count` entries, none of them there yet. E_NOMEM, E_SPACE, E_IO. seed_table_free. */
@@ -41,6 +43,9 @@ void seed_table_note(struct seed_table *t, uint32_t number, uint64_t hash);
 
 /* After the last: makes seed_table_find possible. */
 int seed_table_finish(int dir, struct seed_table *t, struct err *e);
+
+/* The rows of hashes and offsets are not needed in memory for now; they are looked at in order mostly. */
+void seed_table_rest(const struct seed_table *t);
 
 /* As slot_seed_find. */
 bool seed_table_find(const struct seed_table *t, uint64_t hash, uint32_t length, uint64_t near,

@@ -10,7 +10,6 @@
 #include "partitions/slot/scan.h"
 
 #define READ_ERRORS_MAX 16u
-#define SETTLE_EVERY    65536u /* bytes of the table: 32 MiB of the image */
 
 static void want(struct slot_survey *s, uint64_t leaf)
 {
@@ -47,8 +46,7 @@ static int note_blocks(
 		*hash = slot_match_hash(data + at, SLOT_BLOCK_SIZE);
 	if (leaf == 0)
 		*(uint64_t *)s->blocks.data = 0; /* the head will be zeroed */
-	if (end % SETTLE_EVERY == 0)
-		scratch_settle(&s->blocks, end - SETTLE_EVERY, SETTLE_EVERY);
+	scratch_settle_behind(&s->blocks, &s->settled, end);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct slot_survey {
 	 * Empty when it was not asked for.
 	 */
 	struct scratch blocks;
+	size_t settled; /* of `blocks`, while they are filled */
 };
 
 struct slot_survey_request {
