@@ -158,7 +158,7 @@ clean:
 	rm -rf $(O)
 
 help:
-	@sed -n 's/^#: //p' $(S)/Makefile $(S)/scripts/*.mk $(S)/tests/tests.mk $(S)/tests/boot/*.mk $(S)/packaging/install.mk
+	@sed -n 's/^#: //p' $(S)/Makefile $(S)/scripts/*.mk $(S)/tests/tests.mk $(S)/tests/*/*.mk $(S)/packaging/install.mk
 
 #: make                build pawl and pawl-repo into $(O) (default: build)
 #: make clean          remove $(O)
