@@ -163,6 +163,20 @@ int boot_set_identity(struct boot *b, const char *id, struct err *e)
 	return b->ops->set_identity(b->ctx, id, e);
 }
 
+int boot_restore(struct boot *b, char slot, const char *id, struct err *e)
+{
+	char checked[BOOT_ID_SIZE] = "";
+
+	if (!MUST("boot.restore.slot", is_slot(slot)))
+		return err_set(e, E_BOOTENV, "only slot A or B can be committed");
+	if (!MUST("boot.restore.identity", facts_read_id(id, checked) == 0 && checked[0] != 0))
+		return err_set(e, E_BOOTENV, "an identity has 32 lower-case hexadecimal digits");
+	if (!b->ops->restore)
+		return err_set(e, E_BOOTENV, "the boot loader %s cannot be written anew by Pawl",
+			b->ops->name);
+	return b->ops->restore(b->ctx, slot, id, e);
+}
+
 int boot_settle(struct boot *b, struct err *e)
 {
 	return b->ops->settle ? b->ops->settle(b->ctx, e) : 0;

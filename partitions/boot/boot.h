@@ -25,6 +25,8 @@ struct boot_facts {
 	char id_booted[BOOT_ID_SIZE]; /* identity that the boot loader passed, "" = none */
 	bool blank; /* the environment holds none of Pawl's variables */
 	unsigned copies; /* of the environment, 0 = not known */
+	bool two_minds; /* tryboot: autoboot.txt does not try the other slot */
+	bool trial_unreadable; /* tryboot: the file of the trial has another form; it is no trial */
 	unsigned copies_bad; /* with a wrong checksum; one of two is repaired by the next store */
 };
 
@@ -71,6 +73,8 @@ struct boot_ops {
 	int (*cancel)(void *ctx, char fallback, struct err *e);
 	/* Only with BOOT_CAP_IDENTITY. */
 	int (*set_identity)(void *ctx, const char *id, struct err *e);
+	/* See boot_restore; NULL where there is nothing to write anew. */
+	int (*restore)(void *ctx, char slot, const char *id, struct err *e);
 	/* See boot_settle; NULL where nothing counts down but trials. */
 	int (*settle)(void *ctx, struct err *e);
 	int (*reboot)(void *ctx, struct err *e);
@@ -107,6 +111,16 @@ int boot_cancel(struct boot *b, char fallback, struct err *e);
 
 /* Writes the identity made at provisioning. E_BOOTENV where the boot loader carries none. */
 int boot_set_identity(struct boot *b, const char *id, struct err *e);
+
+/*
+ * Writes an environment of which no copy is valid anew: the board's defaults
+ * (<root>/etc/u-boot-initial-env), `slot` as the committed one, and the
+ * identity. The first of two stores, one for each copy, is the commit point;
+ * cut between them, one copy is bad, which boot_facts.copies_bad tells. Refused,
+ * with nothing written: a copy is valid, the places hold something else than an
+ * environment (wrong offsets: it could be a file system), no defaults. E_BOOTENV.
+ */
+int boot_restore(struct boot *b, char slot, const char *id, struct err *e);
 
 /*
  * To be called once in each boot of the committed slot while there is no trial:

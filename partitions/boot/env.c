@@ -111,9 +111,7 @@ int env_read(const struct env *env, struct env_values *out, struct err *e)
 	return 0;
 }
 
-/* The refusals that both copies' bytes decide. */
-static int check_media(
-	const struct env *env, const struct env_config *c, struct env_media *m, struct err *e)
+static int check_redundant(const struct env *env, const struct env_config *c, struct err *e)
 {
 	if (!MUST("boot.env.redundant", c->count > 1 || env->allow_single))
 		return err_set(e, E_BOOTENV,
@@ -121,7 +119,14 @@ static int check_media(
 			"written can lose it. Give U-Boot a redundant environment "
 			"(docs/boot.md), or accept the risk with allow-single-env = yes",
 			env->config_file);
-	if (env_media_open(c, m, e) < 0)
+	return 0;
+}
+
+/* The refusals that both copies' bytes decide. */
+static int check_media(
+	const struct env *env, const struct env_config *c, struct env_media *m, struct err *e)
+{
+	if (check_redundant(env, c, e) < 0 || env_media_open(c, m, e) < 0)
 		return -1;
 	if (!MUST("boot.env.valid", env_media_count_bad(m) < c->count))
 		return err_set(e, E_BOOTENV,
@@ -201,6 +206,16 @@ static int compare(const struct env *env, const char *const want[ENV_VARIABLE_CO
 	return 0;
 }
 
+/* What was reported as failed must not boot a trial later on. */
+static int undo(const struct env_media *m, struct err *e)
+{
+	/* The store went to the inactive copy: its old bytes make the other one count again. */
+	if (env_media_put_back(m))
+		return err_wrap(e, "nothing was changed");
+	return err_wrap(e, "it is not sure what the environment holds now, check it with "
+			   "fw_printenv before a reboot");
+}
+
 int env_store(const struct env *env, const char *const want[ENV_VARIABLE_COUNT], struct err *e)
 {
 	AUTO_MEDIA struct env_media m = {0};
@@ -211,12 +226,63 @@ int env_store(const struct env *env, const char *const want[ENV_VARIABLE_COUNT],
 		return -1;
 	if (store_once(env, &c, &m, want, e) == 0 && compare(env, want, e) == 0)
 		return 0;
-	/*
-	 * What was reported as failed must not boot a trial later on. The store
-	 * went to the inactive copy, so its old bytes make the other one count again.
-	 */
-	if (env_media_put_back(&m))
-		return err_wrap(e, "nothing was changed");
-	return err_wrap(e, "it is not sure what the environment holds now, check it with "
-			   "fw_printenv before a reboot");
+	return undo(&m, e);
+}
+
+/* An environment without bootcmd would leave U-Boot at its prompt. */
+static int load_defaults(struct uboot_ctx *ctx, const char *defaults, struct err *e)
+{
+	if (libuboot_load_file(ctx, defaults) < 0)
+		return err_set(e, E_BOOTENV,
+			"cannot read %s: put your board's default environment there (docs/boot.md)",
+			defaults);
+	AUTO_FREE char *bootcmd = libuboot_get_env(ctx, "bootcmd");
+	if (!MUST("boot.env.restore-bootcmd", bootcmd && bootcmd[0]))
+		return err_set(e, E_BOOTENV,
+			"%s has no bootcmd: it is not the default environment of a board",
+			defaults);
+	return 0;
+}
+
+static int restore_once(const struct env *env, struct env_media *m, const char *defaults,
+	const char *const want[ENV_VARIABLE_COUNT], struct err *e)
+{
+	AUTO_UBOOT struct uboot_ctx *ctx = NULL;
+	bool valid;
+
+	if (open_uboot(env, &ctx, &valid, e) < 0)
+		return -1;
+	if (!MUST("boot.env.restore-valid", !valid))
+		return err_set(e, E_BOOTENV,
+			"a copy of the boot environment is valid: it is not replaced by defaults");
+	if (load_defaults(ctx, defaults, e) < 0 || set_all(ctx, want, e) < 0)
+		return -1;
+	int rc = libuboot_env_store(ctx);
+	if (rc != 0)
+		return err_sys(e, E_BOOTENV, rc < 0 ? -rc : EIO,
+			"%s: writing the boot environment failed", env->config_file);
+	return env_media_sync(m, e);
+}
+
+int env_restore(const struct env *env, const char *defaults,
+	const char *const want[ENV_VARIABLE_COUNT], struct err *e)
+{
+	AUTO_MEDIA struct env_media m = {0};
+	struct env_config c;
+
+	if (env_config_read(env->config_file, &c, e) < 0 || check_redundant(env, &c, e) < 0 ||
+		env_media_open(&c, &m, e) < 0)
+		return -1;
+	/* With wrong offsets a store would go into a file system, a GPT or U-Boot itself. */
+	if (!MUST("boot.env.restore-foreign", env_media_is_text(&m)))
+		return err_set(e, E_BOOTENV,
+			"what lies at the offsets of %s is no environment: compare device, offsets and "
+			"size with U-Boot's configuration (CONFIG_ENV_OFFSET, CONFIG_ENV_SIZE); if they "
+			"are right, write the defaults with fw_setenv -f",
+			env->config_file);
+	if (wait_lock(env, e) < 0)
+		return -1;
+	if (restore_once(env, &m, defaults, want, e) == 0 && compare(env, want, e) == 0)
+		return 0;
+	return undo(&m, e);
 }

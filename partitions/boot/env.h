@@ -74,5 +74,14 @@ int env_read(const struct env *env, struct env_values *out, struct err *e);
  */
 int env_store(const struct env *env, const char *const want[ENV_VARIABLE_COUNT], struct err *e);
 
+/*
+ * As env_store, but from the file `defaults` (lines of name=value) and only where
+ * no copy is valid. E_BOOTENV, and nothing is written: a valid copy, a copy that
+ * holds binary data (something else lies there: wrong offsets), flash, a single
+ * copy (unless allowed), or defaults that cannot be read or have no bootcmd.
+ */
+int env_restore(const struct env *env, const char *defaults,
+	const char *const want[ENV_VARIABLE_COUNT], struct err *e);
+
 /* May a store be tried now? The refusals of env_store, without writing. */
 int env_check(const struct env *env, struct err *e);

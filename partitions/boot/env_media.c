@@ -132,6 +132,24 @@ int env_media_open(const struct env_config *c, struct env_media *m, struct err *
 	return 0;
 }
 
+static bool is_text_byte(uint8_t byte)
+{
+	return byte == 0 || byte == 0xff || byte == '\t' || byte == '\n' || byte == '\r' ||
+	       (byte >= 0x20 && byte < 0x7f);
+}
+
+bool env_media_is_text(const struct env_media *m)
+{
+	for (size_t i = 0; i < m->config.count; i++) {
+		const uint8_t *data = m->copy[i].data;
+		for (size_t at = header_size(m->config.count); at < m->config.place[i].size; at++) {
+			if (!data || !is_text_byte(data[at]))
+				return false;
+		}
+	}
+	return true;
+}
+
 void env_media_close(struct env_media *m)
 {
 	for (size_t i = 0; i < m->config.count; i++) {

@@ -40,6 +40,13 @@ void env_media_close(struct env_media *m);
 size_t env_media_count_bad(const struct env_media *m);
 
 /*
+ * Could each copy be an environment, or erased storage: behind its header only
+ * text, zeros and 0xff? False for flash, which is not looked at, and for what
+ * holds anything else, such as a file system.
+ */
+bool env_media_is_text(const struct env_media *m);
+
+/*
  * After a store: fsync through descriptors that were open before it, so that
  * its errors are seen, then drops the page cache so that what is read next
  * comes from the medium. E_BOOTENV.

@@ -187,5 +187,6 @@ const struct boot_ops sim_ops = {
 	.commit = uboot_commit,
 	.cancel = uboot_cancel,
 	.set_identity = uboot_set_identity,
+	.restore = uboot_restore,
 	.reboot = sim_reboot,
 };

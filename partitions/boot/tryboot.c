@@ -150,8 +150,9 @@ static int tryboot_read(void *ctx, struct boot_facts *out, struct err *e)
 	if (read_booted(t, &tree, &f.booted, e) < 0 ||
 		read_committed(t, &file, &f.committed, e) < 0)
 		return -1;
+	f.two_minds = file.said.trial != partition_of(t, other_slot(f.committed));
 	/* A file that cannot be read is no trial; self_test says so, and the next one replaces it. */
-	tryboot_trial_read(t->state_dir, &trial, &ignored);
+	f.trial_unreadable = tryboot_trial_read(t->state_dir, &trial, &ignored) < 0;
 	/* A trial of the committed slot was committed just before a power cut. */
 	if (trial.slot && trial.slot != f.committed) {
 		f.trial = trial.slot;

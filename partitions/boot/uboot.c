@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/file.h"
 #include "partitions/boot/cmdline.h"
 #include "partitions/boot/facts.h"
 #include "partitions/boot/restart.h"
+
+#define UBOOT_DEFAULTS "etc/u-boot-initial-env" /* fw_setenv's own place for them */
 
 static int copy_option(char *out, size_t size, const char *value, const char *what, struct err *e)
 {
@@ -169,6 +172,25 @@ int uboot_set_identity(void *ctx, const char *id, struct err *e)
 	return env_store(&u->env, want, e);
 }
 
+int uboot_restore(void *ctx, char slot, const char *id, struct err *e)
+{
+	const struct uboot *u = ctx;
+	char defaults[512];
+	const char *want[ENV_VARIABLE_COUNT] = {
+		[ENV_SLOT] = text_of(slot),
+		[ENV_TRIAL] = "",
+		[ENV_TRIES] = "",
+		[ENV_FALLBACK] = "",
+		[ENV_ID] = id,
+	};
+
+	if (file_join(defaults, sizeof(defaults), u->root, UBOOT_DEFAULTS, e) < 0 ||
+		env_restore(&u->env, defaults, want, e) < 0)
+		return -1;
+	/* Into the other copy, which is still bad. */
+	return env_store(&u->env, want, e);
+}
+
 int uboot_reboot(void *ctx, struct err *e)
 {
 	const struct uboot *u = ctx;
@@ -188,5 +210,6 @@ const struct boot_ops uboot_ops = {
 	.commit = uboot_commit,
 	.cancel = uboot_cancel,
 	.set_identity = uboot_set_identity,
+	.restore = uboot_restore,
 	.reboot = uboot_reboot,
 };

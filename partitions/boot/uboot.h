@@ -22,6 +22,7 @@ int uboot_set_trial(void *ctx, char slot, unsigned tries, struct err *e);
 int uboot_commit(void *ctx, char slot, char fallback, struct err *e);
 int uboot_cancel(void *ctx, char fallback, struct err *e);
 int uboot_set_identity(void *ctx, const char *id, struct err *e);
+int uboot_restore(void *ctx, char slot, const char *id, struct err *e);
 int uboot_reboot(void *ctx, struct err *e);
 
 extern const struct boot_ops uboot_ops;
