@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands.h"
+#include "agent/watchdog.h"
 
 #define BOOT_LOCK_SECONDS   60
 #define HEALTH_LOCK_SECONDS 600 /* a poll may hold the lock while it downloads */
@@ -53,6 +54,8 @@ static int take_none(int argc, char **argv, struct err *e)
 static int tell_boot(struct session *s, struct running *d, struct err *e)
 {
 	(void)e;
+	if (d->on_trial)
+		watchdog_arm(&s->config, &s->log);
 	printf("slot %c runs%s%s\n", d->booted, d->on_trial ? " on trial" : "",
 		d->fallback ? " as a fallback" : "");
 	log_line(&s->log, LOG_LEVEL_INFO, "booted slot=%c trial=%d", d->booted, d->on_trial);

@@ -74,6 +74,11 @@ struct config {
 	unsigned health_deadline; /* seconds */
 	unsigned hook_timeout;
 
+	/* [watchdog] */
+	char watchdog_device[CONFIG_PATH_SIZE]; /* "" = none */
+	unsigned watchdog_timeout; /* seconds */
+	bool watchdog_leave; /* after the commit it runs on */
+
 	/* [install] */
 	bool keep_failed;
 

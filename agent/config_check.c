@@ -5,6 +5,8 @@
 #include "agent/base/must.h"
 #include "agent/config_value.h"
 
+#define WATCHDOG_SLACK 10 /* seconds: the pause between two rounds of checks, and some more */
+
 static int check_repository(const struct config *c, struct err *e)
 {
 	bool credentials = c->token_file[0] || c->client_cert[0];
@@ -42,6 +44,16 @@ static int check_boot(const struct config *c, struct err *e)
 		return err_set(e, E_CONFIG,
 			"[boot] loader = %s needs partition-a and partition-b, two numbers that differ",
 			c->loader);
+	return 0;
+}
+
+/* It is fed after each check, so that one that takes all of its time must not reset the machine. */
+static int check_watchdog(const struct config *c, struct err *e)
+{
+	if (c->watchdog_device[0] && c->watchdog_timeout < c->hook_timeout + WATCHDOG_SLACK)
+		return err_set(e, E_CONFIG,
+			"[watchdog] timeout is %u; with [health] hook-timeout = %u it must be %u or more",
+			c->watchdog_timeout, c->hook_timeout, c->hook_timeout + WATCHDOG_SLACK);
 	return 0;
 }
 
@@ -88,7 +100,8 @@ static int check_slot(const struct config *c, size_t index, struct err *e)
 
 int config_check(const struct config *c, struct err *e)
 {
-	if (check_repository(c, e) < 0 || check_boot(c, e) < 0 || check_slot(c, 0, e) < 0)
+	if (check_repository(c, e) < 0 || check_boot(c, e) < 0 || check_watchdog(c, e) < 0 ||
+		check_slot(c, 0, e) < 0)
 		return -1;
 	return check_slot(c, 1, e);
 }

@@ -238,6 +238,19 @@ int config_read_expiry(
 	return 0;
 }
 
+int config_read_watchdog(
+	const struct config_place *p, const char *text, struct config *c, struct err *e)
+{
+	static const char *const words[] = {"close", "leave"};
+	size_t i;
+
+	(void)p;
+	if (read_word(text, words, 2, &i, e) < 0)
+		return -1;
+	c->watchdog_leave = i == 1;
+	return 0;
+}
+
 int config_read_loader(
 	const struct config_place *p, const char *text, struct config *c, struct err *e)
 {

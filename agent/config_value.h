@@ -33,6 +33,7 @@ config_read_fn config_read_proxy; /* URL of a proxy */
 config_read_fn config_read_auto; /* c->automatic */
 config_read_fn config_read_reboot; /* c->reboot and its window */
 config_read_fn config_read_expiry; /* c->offline_expiry_refuse */
+config_read_fn config_read_watchdog; /* c->watchdog_leave */
 config_read_fn config_read_loader; /* c->loader */
 config_read_fn config_read_device; /* a path into an array of CONFIG_PATH_SIZE */
 

@@ -6,6 +6,7 @@
 #include "agent/base/must.h"
 #include "agent/leaves.h"
 #include "agent/txn.h"
+#include "agent/watchdog.h"
 #include "hooks/health.h"
 
 #define HEALTH_RUNS_PER_TRY 3
@@ -28,6 +29,7 @@ static int check_leaves_again(struct session *s, const struct running *d, struct
 	for (size_t i = 0; i < slot->image_count; i++) {
 		const struct plan_image *image = &slot->images[i];
 		AUTO_BUF struct buf leaves = buf_make(0);
+		watchdog_ping(&s->config, &s->log); /* hashing an image may take a minute */
 		if (!is_read_only_format(image->format))
 			continue;
 		if (leaves_load(s, image, &leaves, e) < 0)
@@ -56,6 +58,16 @@ static int check_backstop(const struct session *s, const struct running *d, stru
 	return 0;
 }
 
+/* Each check has its limit, so the watchdog is fed as long as the agent itself lives. */
+static void feed_and_note(void *ctx, enum hook_stage stage, const struct hook_result *r)
+{
+	struct session *s = ctx;
+	struct hook_sink sink = session_hook_sink(s);
+
+	watchdog_ping(&s->config, &s->log);
+	sink.result(sink.ctx, stage, r);
+}
+
 static int run_checks(
 	struct session *s, const struct running *d, struct health_report *report, struct err *e)
 {
@@ -64,6 +76,10 @@ static int run_checks(
 	struct hook_sink sink = session_hook_sink(s);
 	struct session_facts facts;
 
+	if (d->on_trial) {
+		sink.result = feed_and_note;
+		watchdog_ping(&s->config, &s->log);
+	}
 	session_make_facts(s, slot->release, slot->version, d->target, &facts);
 	struct health_request r = {
 		.hooks = &hooks,

@@ -6,6 +6,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/txn.h"
+#include "agent/watchdog.h"
 
 int txn_raise_floors(struct session *s, const struct running *d, struct err *e)
 {
@@ -64,6 +65,8 @@ int txn_commit(struct session *s, struct running *d, struct err *e)
 	/* The commit point of the update: from here the new slot boots for good. */
 	if (boot_commit(s->boot, d->booted, fallback_of(s, d), e) < 0)
 		return -1;
+	if (d->on_trial)
+		watchdog_finish(&s->config, &s->log);
 	d->committed = d->booted;
 	d->on_trial = false;
 	d->fallback = false;

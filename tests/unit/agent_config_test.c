@@ -380,6 +380,24 @@ static void a_named_file_is_read_instead(void **state)
 	assert_string_equal(c.slots[1].parts[0].path, "/dev/b");
 }
 
+/* A check that takes all of its time must not be taken for a machine that hangs. */
+static void a_watchdog_that_is_shorter_than_a_check_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(load(DEVICE SLOTS), 0);
+	assert_string_equal(c.watchdog_device, "");
+	assert_false(c.watchdog_leave);
+	expect_error(DEVICE SLOTS "[watchdog]\ndevice = /dev/watchdog0\ntimeout = 69\n", "timeout",
+		"70");
+	expect_error(DEVICE SLOTS "[watchdog]\nafter-commit = maybe\n", "after-commit", "leave");
+	assert_int_equal(load(DEVICE SLOTS "[watchdog]\ndevice = /dev/watchdog0\ntimeout = 70\n"
+					   "after-commit = leave\n"),
+		0);
+	expect_path(c.watchdog_device, "/dev/watchdog0");
+	assert_int_equal(c.watchdog_timeout, 70);
+	assert_true(c.watchdog_leave);
+}
+
 /* Help, man page and doctor are made from it. */
 static void the_table_is_complete(void **state)
 {
@@ -390,7 +408,7 @@ static void the_table_is_complete(void **state)
 		assert_true(k->section[0] && k->key[0] && k->value[0] && k->doc[0]);
 		assert_int_not_equal(k->doc[strlen(k->doc) - 1], '.');
 	}
-	assert_int_equal(n, 42);
+	assert_int_equal(n, 45);
 }
 
 int main(void)
@@ -418,6 +436,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_big_file_is_refused, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(
 			a_named_file_is_read_instead, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(
+			a_watchdog_that_is_shorter_than_a_check_is_refused, make_root, remove_root),
 		cmocka_unit_test(the_table_is_complete),
 	};
 

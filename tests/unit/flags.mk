@@ -38,3 +38,4 @@ endif
 ifneq ($(CONFIG_PUBLISHER_PATCH),y)
 UNIT_SOURCES := $(filter-out tests/unit/publisher_patch_test.c,$(UNIT_SOURCES))
 endif
+LDFLAGS_agent_watchdog_test := -Wl,--wrap=ioctl
