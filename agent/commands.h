@@ -16,6 +16,7 @@ extern const struct verb_option health_options[];
 extern const struct verb_option reboot_options[];
 extern const struct verb_option journal_show_options[];
 extern const struct verb_option provision_options[];
+extern const struct verb_option doctor_options[];
 
 /* `ctx` is struct session_options. Contract: struct verb. */
 int cmd_poll(void *ctx, int argc, char **argv, struct err *e);

@@ -63,8 +63,14 @@ static const struct verb verbs[] = {
 		"has root on the device.",
 		NULL, cmd_journal_verify},
 	{"doctor", "", "check configuration, slots, boot environment, trust, state and clock",
-		"One line per check: good, bad or unknown, and what to do. Changes nothing.", NULL,
-		cmd_doctor},
+		"Each check says good, bad or unknown; what is not good, why it matters and what to do. "
+		"Changes nothing without --repair.\n\n"
+		"With it, these are put right first, each with a line and a record in the journal: a bad "
+		"copy of the boot environment (from the good one), no valid copy (from the board's "
+		"defaults in /etc/u-boot-initial-env, with the slot that runs), a missing identity, a "
+		"trial that no installed release waits for, an autoboot.txt in two minds. Where the boot "
+		"loader seems to use another environment than fw_env.config names, nothing is written.",
+		doctor_options, cmd_doctor},
 	{"provision", "", "give the boot environment its identity, once in the factory",
 		"Writes a random pawl_id and the slot that runs as the committed one. Boot loader and "
 		"agent compare this identity ever after, so that they cannot work on different "

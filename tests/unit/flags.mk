@@ -39,3 +39,6 @@ ifneq ($(CONFIG_PUBLISHER_PATCH),y)
 UNIT_SOURCES := $(filter-out tests/unit/publisher_patch_test.c,$(UNIT_SOURCES))
 endif
 LDFLAGS_agent_watchdog_test := -Wl,--wrap=ioctl
+LDFLAGS_agent_doctor_test := -Wl,--wrap=boot_ops_of,--wrap=session_open_boot,--wrap=session_store,--wrap=session_record \
+	-Wl,--wrap=running_check_root,--wrap=boot_read,--wrap=boot_commit,--wrap=boot_cancel \
+	-Wl,--wrap=boot_set_trial,--wrap=boot_set_identity,--wrap=boot_restore
