@@ -8,6 +8,9 @@
 #define TEXT_SIZE 700
 
 static void print_line(const struct doctor *d, const char *word, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+
+static void print_line(const struct doctor *d, const char *word, const char *fmt, va_list ap)
 {
 	char text[TEXT_SIZE];
 
