@@ -274,7 +274,7 @@ int env_restore(const struct env *env, const char *defaults,
 		env_media_open(&c, &m, e) < 0)
 		return -1;
 	/* With wrong offsets a store would go into a file system, a GPT or U-Boot itself. */
-	if (!MUST("boot.env.restore-foreign", env_media_is_text(&m)))
+	if (!MUST("boot.env.restore-foreign", env_media_looks_own(&m)))
 		return err_set(e, E_BOOTENV,
 			"what lies at the offsets of %s is no environment: compare device, offsets and "
 			"size with U-Boot's configuration (CONFIG_ENV_OFFSET, CONFIG_ENV_SIZE); if they "

@@ -132,20 +132,47 @@ int env_media_open(const struct env_config *c, struct env_media *m, struct err *
 	return 0;
 }
 
-static bool is_text_byte(uint8_t byte)
+static bool is_erased(const uint8_t *data, size_t len)
 {
-	return byte == 0 || byte == 0xff || byte == '\t' || byte == '\n' || byte == '\r' ||
-	       (byte >= 0x20 && byte < 0x7f);
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] != data[0])
+			return false;
+	}
+	return data[0] == 0 || data[0] == 0xff;
 }
 
-bool env_media_is_text(const struct env_media *m)
+static bool is_text_byte(uint8_t byte)
 {
+	return byte == '\t' || byte == '\n' || byte == '\r' || (byte >= 0x20 && byte < 0x7f);
+}
+
+/*
+ * name=value, NUL, ... up to the empty string that ends it. What comes behind is
+ * whatever was in libubootenv's memory. A partition table or a file system has
+ * no '=' in its first words, or is not text.
+ */
+static bool is_variables(const uint8_t *data, size_t len)
+{
+	const uint8_t *first = memchr(data, 0, len);
+
+	if (!first || !memchr(data, '=', (size_t)(first - data)))
+		return false;
+	for (size_t i = 0; i + 1 < len && (data[i] || data[i + 1]); i++) {
+		if (data[i] && !is_text_byte(data[i]))
+			return false;
+	}
+	return true;
+}
+
+bool env_media_looks_own(const struct env_media *m)
+{
+	size_t header = header_size(m->config.count);
+
 	for (size_t i = 0; i < m->config.count; i++) {
 		const uint8_t *data = m->copy[i].data;
-		for (size_t at = header_size(m->config.count); at < m->config.place[i].size; at++) {
-			if (!data || !is_text_byte(data[at]))
-				return false;
-		}
+		size_t len = m->config.place[i].size - header;
+		if (!data || !(is_erased(data + header, len) || is_variables(data + header, len)))
+			return false;
 	}
 	return true;
 }

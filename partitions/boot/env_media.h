@@ -40,11 +40,11 @@ void env_media_close(struct env_media *m);
 size_t env_media_count_bad(const struct env_media *m);
 
 /*
- * Could each copy be an environment, or erased storage: behind its header only
- * text, zeros and 0xff? False for flash, which is not looked at, and for what
- * holds anything else, such as a file system.
+ * Is each copy erased storage, or an environment but for its checksum (texts of
+ * name=value)? False for flash, which is not looked at, and for what holds
+ * anything else, such as a file system or a partition table.
  */
-bool env_media_is_text(const struct env_media *m);
+bool env_media_looks_own(const struct env_media *m);
 
 /*
  * After a store: fsync through descriptors that were open before it, so that

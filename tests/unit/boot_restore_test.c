@@ -101,6 +101,20 @@ static void torn_and_erased_flash_copies_are_written_anew(void **state)
 	fixture_expect(&f, "pawl_id", ID);
 }
 
+/* libubootenv does not clear what it writes behind the variables. */
+static void what_lies_behind_the_variables_does_not_matter(void **state)
+{
+	static uint8_t image[ENV_SIZE];
+
+	(void)state;
+	fixture_write_copy(&f, 1, 7, "bootcmd=old\npawl_slot=A\n");
+	assert_int_equal(fixture_read(f.copy[1], image, ENV_SIZE), ENV_SIZE);
+	memset(image + 64, 0xbe, ENV_SIZE - 64);
+	fixture_write(f.copy[1], image, ENV_SIZE);
+	assert_int_equal(boot_restore(b, 'A', ID, &e), 0);
+	fixture_expect(&f, "bootcmd", "run pawl");
+}
+
 static void a_valid_copy_is_never_replaced(void **state)
 {
 	(void)state;
@@ -116,6 +130,17 @@ static void something_else_at_the_offsets_is_not_written_over(void **state)
 	(void)state;
 	other[ENV_SIZE - 1] = 0x53;
 	other[ENV_SIZE - 2] = 0xef;
+	fixture_write(f.copy[1], other, sizeof(other));
+	expect_refusal('A', ID, "CONFIG_ENV_OFFSET");
+	memset(other, 0, sizeof(other));
+	memcpy(other, "EFI PART\0\0\1\0", 12); /* a GPT */
+	fixture_write(f.copy[1], other, sizeof(other));
+	expect_refusal('A', ID, "CONFIG_ENV_OFFSET");
+	memset(other, 0, sizeof(other));
+	memcpy(other, "\xeb\x3c\x90MSDOS5.0\0\2=\4", 14); /* a FAT */
+	fixture_write(f.copy[1], other, sizeof(other));
+	expect_refusal('A', ID, "CONFIG_ENV_OFFSET");
+	memset(other, 'x', sizeof(other)); /* a text */
 	fixture_write(f.copy[1], other, sizeof(other));
 	expect_refusal('A', ID, "CONFIG_ENV_OFFSET");
 }
@@ -144,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(erased_copies_get_defaults_slot_and_identity),
 		CASE(torn_and_erased_flash_copies_are_written_anew),
+		CASE(what_lies_behind_the_variables_does_not_matter),
 		CASE(a_valid_copy_is_never_replaced),
 		CASE(something_else_at_the_offsets_is_not_written_over),
 		CASE(defaults_without_bootcmd_or_none_at_all_are_refused),
