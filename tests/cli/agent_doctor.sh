@@ -195,6 +195,20 @@ tap_refuse "a broken state" 54 "state.json" p doctor
 tap_check "--repair makes it anew" eval 'p doctor --repair | grep -q "^repaired state"'
 tap_check "and it is good" p doctor
 
+# --- Journal ------------------------------------------------------------------------------------------
+# bad_record: the first record that names the boot was changed
+bad_record() {
+	local file
+	file=$(grep -l '"boot.booted"' "$D"/var/lib/pawl/journal/* | head -n 1)
+	sed -i '0,/"boot.booted"/s//"boot.bootee"/' "$file"
+}
+
+hostile_case
+tap_check "a record is changed" bad_record
+tap_refuse "a broken journal" 55 "journal folder" p doctor
+tap_refuse "--repair does not make it good" 55 "E_JOURNAL" p doctor --repair
+tap_check "updates go on" eval 'p poll --now && [ "$(device_boot "$D")" = B ] && p boot && p health'
+
 # --- autoboot.txt -----------------------------------------------------------------------------------
 firmware() {
 	python3 "$PAWL_SOURCE/tests/lib/pi_firmware.py" "$@"
@@ -247,7 +261,7 @@ tap_check "the commit stops it" eval 'p health && fed V'
 hostile_case
 printf '[watchdog]\ndevice = /dev/watchdog0\ntimeout = 70\nafter-commit = leave\n' >>"$D/etc/pawl/pawl.conf"
 : >"$D/dev/watchdog0"
-p poll --now && device_boot "$D" >/dev/null && p boot >/dev/null
+p poll --now && device_boot "$D" >/dev/null && p boot >/dev/null 2>&1
 : >"$D/dev/watchdog0"
 tap_check "or leaves it running" eval 'p health && fed .'
 tap_end
