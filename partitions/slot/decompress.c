@@ -12,11 +12,14 @@
 #include "agent/base/buf.h"
 #include "agent/base/must.h"
 
-#define STEP (128u * 1024) /* stored bytes that are decoded before their memory is given back */
+/* Stored bytes that are decoded before their memory is given back, and the output is reported. */
+#define STEP (64u * 1024)
 
 struct decoder {
 	enum slot_encoding encoding;
 	const struct pages *stored; /* borrowed: emptied as it is decoded; may be NULL */
+	void (*grown)(void *ctx, size_t len); /* may be NULL */
+	void *grown_ctx; /* borrowed */
 	z_stream zlib;
 	bool zlib_ready;
 #ifdef CONFIG_ZSTD
@@ -40,16 +43,24 @@ static size_t step_end(size_t done, size_t len)
 	return len - done > STEP ? done + STEP : len;
 }
 
-static void give_back(const struct decoder *d, size_t decoded)
+/*
+ * After a step. What was put out is final: zlib appends and keeps a window of its own to
+ * look back to; libzstd looks back into the output itself, and for that it must stay as
+ * it is (zstd.h on ZSTD_d_stableOutBuffer). Both may use the room behind it as scratch.
+ */
+static void note_step(const struct decoder *d, size_t decoded, size_t put_out)
 {
 	if (d->stored)
 		pages_empty(d->stored, 0, decoded);
+	if (d->grown)
+		d->grown(d->grown_ctx, put_out);
 }
 
 /* Step by step until the stream ends, the output is full, or there is no more input. */
 static int inflate_steps(struct decoder *d, const uint8_t *in, size_t in_len)
 {
 	z_stream *z = &d->zlib;
+	const uint8_t *out = z->next_out;
 	size_t done = 0;
 	int rc;
 
@@ -59,7 +70,7 @@ static int inflate_steps(struct decoder *d, const uint8_t *in, size_t in_len)
 		z->avail_in = (uInt)(step_end(done, in_len) - done);
 		rc = inflate(z, Z_NO_FLUSH);
 		done = step_end(done, in_len) - z->avail_in;
-		give_back(d, done);
+		note_step(d, done, (size_t)(z->next_out - out));
 	} while (rc == Z_OK && done < in_len);
 	return rc;
 }
@@ -132,7 +143,7 @@ static int decode_steps(struct decoder *d, const uint8_t *in, size_t in_len, uin
 		if (ZSTD_isError(rc))
 			return err_set(
 				e, E_META, "zstd frame is broken: %s", ZSTD_getErrorName(rc));
-		give_back(d, from.pos);
+		note_step(d, from.pos, to.pos);
 	} while (rc > 0 && from.pos < in_len);
 	if (rc > 0 || to.pos != out_len)
 		return err_set(
@@ -221,6 +232,12 @@ int decoder_open(enum slot_encoding encoding, struct decoder **out, struct err *
 void decoder_empty_input(struct decoder *d, const struct pages *stored)
 {
 	d->stored = stored;
+}
+
+void decoder_watch(struct decoder *d, void (*grown)(void *ctx, size_t len), void *ctx)
+{
+	d->grown = grown;
+	d->grown_ctx = ctx;
 }
 
 int decoder_run(struct decoder *d, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len,

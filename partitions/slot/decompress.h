@@ -27,6 +27,13 @@ void decoder_free(struct decoder *d);
 void decoder_empty_input(struct decoder *d, const struct pages *stored);
 
 /*
+ * From now on decoder_run calls `grown` from time to time with the number of output
+ * bytes that are there and will not change any more, even if the rest fails. `ctx` is
+ * borrowed while the decoder lives.
+ */
+void decoder_watch(struct decoder *d, void (*grown)(void *ctx, size_t len), void *ctx);
+
+/*
  * `in` must be one whole stream and nothing else, and give exactly `out_len`
  * bytes: E_SIZE when it is longer, shorter, cut, followed by other bytes, or
  * when it wants a window above 4 MiB; E_META when it is no such stream at all.

@@ -114,23 +114,34 @@ static size_t largest_stored(const struct slot_pieces *p)
 	return most;
 }
 
+static int open_packed(struct source *s, struct err *e)
+{
+	const struct slot_image *image = s->image;
+	bool with_thread = slot_leaf_count(image->size) > 1; /* one leaf ends when its piece does */
+
+	if (decoder_open(image->encoding, &s->decoder, e) < 0 ||
+		pages_get(largest_stored(image->pieces), &s->stored, e) < 0 ||
+		hash_behind_open(image->leaf_alg, with_thread, &s->hasher, e) < 0)
+		return -1;
+	decoder_empty_input(s->decoder, &s->stored);
+	decoder_watch(s->decoder, hash_behind_reached, s->hasher);
+	return 0;
+}
+
 int source_open(const struct slot_image *image, const struct leaf_set *want,
 	struct slot_stats *stats, struct source *out, struct err *e)
 {
 	*out = (struct source){.image = image, .want = want, .stats = stats};
 	if (pages_get(slot_piece_length(image->size, 0), &out->out, e) < 0)
 		return -1;
-	if (image->encoding != SLOT_NONE) {
-		if (decoder_open(image->encoding, &out->decoder, e) < 0 ||
-			pages_get(largest_stored(image->pieces), &out->stored, e) < 0)
-			return -1;
-		decoder_empty_input(out->decoder, &out->stored);
-	}
+	if (image->encoding != SLOT_NONE && open_packed(out, e) < 0)
+		return -1;
 	return announce(out, e);
 }
 
 void source_close(struct source *s)
 {
+	hash_behind_close(s->hasher); /* before what it reads goes */
 	pages_free(&s->stored);
 	pages_free(&s->out);
 	decoder_free(s->decoder);
@@ -206,6 +217,32 @@ static int fetch_stored(struct source *s, struct byte_range r, struct err *e)
 	return wait_written(s, s->out.size, e);
 }
 
+/* The wanted leaves of a piece, one bit each. */
+static uint32_t wanted_bits(const struct source *s, uint64_t piece)
+{
+	uint64_t first = first_leaf(piece);
+	uint32_t bits = 0;
+
+	for (uint64_t leaf = first; leaf < end_leaf(s, piece); leaf++) {
+		if (leaf_set_has(s->want, leaf))
+			bits |= 1u << (leaf - first);
+	}
+	return bits;
+}
+
+/* The leaves' digests are then with the hasher, and compared with nothing yet. */
+static int decode_and_hash(struct source *s, uint64_t piece, size_t stored, struct err *e)
+{
+	size_t len = slot_piece_length(s->image->size, piece);
+
+	hash_behind_begin(s->hasher, s->out.data, len, wanted_bits(s, piece));
+	if (decoder_run(s->decoder, s->stored.data, stored, s->out.data, len, e) < 0) {
+		hash_behind_abandon(s->hasher);
+		return -1;
+	}
+	return hash_behind_finish(s->hasher, e);
+}
+
 /* Compressed pieces: nothing is decompressed before the hash of its stored bytes was right. */
 static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 {
@@ -221,17 +258,24 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 			"leaf %llu (piece %llu): bytes %llu to %llu of the source have a wrong hash",
 			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
 			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
-	int rc = decoder_run(s->decoder, s->stored.data, (size_t)r.length, s->out.data,
-		slot_piece_length(s->image->size, piece), e);
+	int rc = decode_and_hash(s, piece, (size_t)r.length, e);
 	pages_empty(&s->stored, 0, s->stored.size);
 	return rc < 0 ? err_wrap(e, "piece %llu", (unsigned long long)piece) : 0;
+}
+
+static int verify_leaf(const struct source *s, uint64_t leaf, struct err *e)
+{
+	unsigned place = (unsigned)(leaf % SLOT_LEAVES_A_PIECE);
+
+	if (s->hasher)
+		return write_check_digest(s->image, leaf, hash_behind_digest(s->hasher, place), e);
+	return write_verify_leaf(s->image, leaf, s->out.data + (size_t)place * SLOT_LEAF_SIZE, e);
 }
 
 static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
 {
 	for (uint64_t leaf = first_leaf(piece); leaf < end_leaf(s, piece); leaf++) {
-		const uint8_t *data = s->out.data + (leaf - first_leaf(piece)) * SLOT_LEAF_SIZE;
-		if (leaf_set_has(s->want, leaf) && write_verify_leaf(s->image, leaf, data, e) < 0)
+		if (leaf_set_has(s->want, leaf) && verify_leaf(s, leaf, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pieces of an image out of a reader that nobody trusts. The order is the
- * point: read a stored piece whole → its hash → decompress → hash each leaf.
+ * point: read a stored piece whole → its hash → decompress, hashing each leaf as soon as
+ * it is complete → compare the leaves' hashes.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "agent/base/err.h"
 #include "agent/base/reader.h"
 #include "partitions/slot/decompress.h"
+#include "partitions/slot/hash_behind.h"
 #include "partitions/slot/pages.h"
 #include "partitions/slot/queue.h"
 #include "partitions/slot/slot.h"
@@ -21,7 +23,8 @@ struct source {
 	struct write_queue
 		*writing; /* borrowed: what may still write parts of `out`; NULL = nothing */
 	struct byte_range *ranges; /* kept, a network reader may look at them later */
-	struct decoder *decoder;
+	struct decoder *decoder; /* NULL for what is stored plain */
+	struct hash_behind *hasher; /* of what is decoded; NULL like the decoder */
 	struct pages stored; /* one stored piece */
 	struct pages out; /* one piece of the image; valid until the next source_get */
 };

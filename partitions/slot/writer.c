@@ -28,24 +28,31 @@ void write_report(const struct write_job *j)
 			j->stats->bytes_fetched);
 }
 
-int write_verify_leaf(
-	const struct slot_image *image, uint64_t leaf, const uint8_t *data, struct err *e)
+int write_check_digest(const struct slot_image *image, uint64_t leaf,
+	const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	static const char *const sources[] = {
 		[SLOT_WAY_FULL] = "the source",
 		[SLOT_WAY_DELTA] = "the source (index and data)",
 		[SLOT_WAY_PATCH] = "the source (patch and old image)",
 	};
-	uint8_t digest[HASH_SIZE];
 
-	if (hash_bytes(image->leaf_alg, data, slot_leaf_length(image->size, leaf), digest, e) < 0)
-		return -1;
 	if (!MUST("slot.leaf-hash", hash_equal(digest, image->leaves + leaf * HASH_SIZE)))
 		return err_set(e, E_HASH,
 			"leaf %llu (bytes %llu and on): %s gives other content than was signed",
 			(unsigned long long)leaf, (unsigned long long)(leaf * SLOT_LEAF_SIZE),
 			sources[image->way]);
 	return 0;
+}
+
+int write_verify_leaf(
+	const struct slot_image *image, uint64_t leaf, const uint8_t *data, struct err *e)
+{
+	uint8_t digest[HASH_SIZE];
+
+	if (hash_bytes(image->leaf_alg, data, slot_leaf_length(image->size, leaf), digest, e) < 0)
+		return -1;
+	return write_check_digest(image, leaf, digest, e);
 }
 
 int write_keep_leaf0(struct write_job *j, const uint8_t *data, struct err *e)

@@ -27,7 +27,11 @@ void write_report(const struct write_job *j);
 /* Fills j->want, and counts what is right already. write_wanted_free. */
 int write_find_wanted(struct write_job *j, struct err *e);
 
-/* A leaf's hash, whatever the source. E_HASH names leaf, byte and source. */
+/* The digest that a leaf has, whatever the source. E_HASH names leaf, byte and source. */
+int write_check_digest(const struct slot_image *image, uint64_t leaf,
+	const uint8_t digest[HASH_SIZE], struct err *e);
+
+/* Hashes a leaf, and write_check_digest. */
 int write_verify_leaf(
 	const struct slot_image *image, uint64_t leaf, const uint8_t *data, struct err *e);
 

@@ -3,6 +3,7 @@ LDFLAGS_base_file_test := -Wl,--wrap=fsync
 LDFLAGS_publisher_delta_test := -Wl,--wrap=fsync
 LDFLAGS_boot_states_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync
 LDFLAGS_slot_order_test := -Wl,--wrap=hash_bytes,--wrap=file_pwrite_full,--wrap=inflate,--wrap=ZSTD_decompressStream,--wrap=slot_seed_read
+LDFLAGS_slot_hash_behind_test := -Wl,--wrap=pthread_create,--wrap=hash_bytes,--wrap=inflate,--wrap=ZSTD_decompressStream
 LDFLAGS_slot_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync
 LDFLAGS_journal_record_test := -Wl,--wrap=time
 LDFLAGS_boot_env_test = -Wl,--wrap=libuboot_env_store,--wrap=libuboot_open,--wrap=libuboot_get_env \

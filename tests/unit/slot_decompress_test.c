@@ -118,6 +118,50 @@ static void the_input_is_given_back_while_it_is_decoded(void **state)
 	free(noise);
 }
 
+struct growth {
+	const uint8_t *out;
+	const uint8_t *expected;
+	size_t len;
+	unsigned calls;
+};
+
+static void note_growth(void *ctx, size_t len)
+{
+	struct growth *g = ctx;
+
+	assert_true(len >= g->len && len <= PIECE);
+	/* Right at once, and not only in the end: somebody may be reading it already. */
+	assert_memory_equal(g->out + g->len, g->expected + g->len, len - g->len);
+	g->len = len;
+	g->calls++;
+}
+
+static void the_output_that_is_reported_is_final(void **state)
+{
+	static const enum slot_encoding all[] = RIG_ENCODINGS;
+	uint8_t *expected = malloc(PIECE);
+	uint8_t *out = malloc(PIECE);
+	struct err e = {0};
+
+	(void)state;
+	assert_true(expected && out);
+	rig_fill(expected, PIECE, 9);
+	for (size_t i = 1; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct growth g = {.out = out, .expected = expected};
+		struct decoder *d = NULL;
+		size_t n = rig_encode(all[i], expected, PIECE, packed, sizeof(packed));
+		assert_int_equal(decoder_open(all[i], &d, &e), 0);
+		decoder_watch(d, note_growth, &g);
+		assert_int_equal(decoder_run(d, packed, n, out, PIECE, &e), 0);
+		assert_true(g.calls >= 4);
+		assert_int_equal(g.len, PIECE);
+		assert_memory_equal(out, expected, PIECE);
+		decoder_free(d);
+	}
+	free(expected);
+	free(out);
+}
+
 static void a_cut_stream_is_refused_at_every_length(void **state)
 {
 	static const enum slot_encoding all[] = RIG_ENCODINGS;
@@ -283,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_stream_gives_exactly_its_output),
 		cmocka_unit_test(the_input_is_given_back_while_it_is_decoded),
+		cmocka_unit_test(the_output_that_is_reported_is_final),
 		cmocka_unit_test(a_cut_stream_is_refused_at_every_length),
 		cmocka_unit_test(bytes_after_the_stream_are_refused),
 		cmocka_unit_test(a_zlib_bomb_stops_at_the_limit),

@@ -187,15 +187,24 @@ static void no_decoder_sees_a_piece_whose_hash_is_wrong(void **state)
 
 static void no_leaf_of_a_piece_with_a_wrong_leaf_is_written(void **state)
 {
+	/* First, middle and last of a piece; and what was written before it. */
+	static const struct {
+		uint64_t leaf;
+		unsigned writes;
+	} wrong[] = {{0, 0}, {7, 0}, {15, 0}, {16, 15}, {24, 15}, {31, 15}};
+
 	(void)state;
-	for (size_t i = 0; i < ENCODINGS; i++) {
-		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
+	for (size_t i = 0; i < ENCODINGS * 6; i++) {
+		struct rig *r = rig_new(SIZE, encodings[i / 6], HASH_SHA256);
 		struct err e = {0};
-		r->content[PIECE - 1] ^= 1; /* leaf 15, the last of the first piece */
+		char name[32];
+		r->content[(wrong[i % 6].leaf + 1) * LEAF - 1] ^= 1;
 		rig_pack(r);
 		assert_int_equal(watched_install(r, &e), -1);
 		assert_int_equal(e.code, E_HASH);
-		assert_int_equal(seen.leaf_writes, 0);
+		snprintf(name, sizeof(name), "leaf %u ", (unsigned)wrong[i % 6].leaf);
+		assert_non_null(strstr(e.text, name));
+		assert_int_equal(seen.leaf_writes, wrong[i % 6].writes);
 		rig_free(r);
 	}
 }
