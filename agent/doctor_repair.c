@@ -130,9 +130,11 @@ static int provision_again(struct doctor *d, const struct boot_facts *f, struct 
 	/* A cut behind this store leaves a slot without an identity: the next repair goes on there. */
 	if (f->blank && boot_commit(d->s->boot, slot, 0, e) < 0)
 		return -1;
-	/* Twice, one for each copy; the first is the commit point. */
-	if (boot_set_identity(d->s->boot, id, e) < 0 || boot_set_identity(d->s->boot, id, e) < 0)
-		return -1;
+	/* Once for each copy; the first is the commit point. */
+	for (int copy = 0; copy < 2; copy++) {
+		if (boot_set_identity(d->s->boot, id, e) < 0)
+			return -1;
+	}
 	d->s->state.provisioned = true;
 	print_repaired(d, "slot %c is committed, identity %s; reboot now",
 		f->blank ? slot : f->committed, id);
