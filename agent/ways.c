@@ -128,7 +128,8 @@ bool ways_has_delta(const struct ways *w, const struct ways_image *im)
 	const struct plan_image *i = im->image;
 	struct err ignored;
 
-	if (!i->has_delta || im->cost[WAY_DELTA].failed || !ways_can_decode(i->data_encoding))
+	if (!SLOT_HAVE_DELTA || !i->has_delta || im->cost[WAY_DELTA].failed ||
+		!ways_can_decode(i->data_encoding))
 		return false;
 	return !w->objects.holds || w->objects.holds(w->objects.ctx, i->index.sha256,
 					    i->index.length, NULL, 0, &ignored) == 0;
@@ -196,6 +197,8 @@ static int look_at_ways(struct ways *w, struct ways_image *im, struct err *e)
 		return -1;
 	if (im->cost[WAY_COPY].possible)
 		return 0;
+	if (!SLOT_HAVE_DELTA)
+		return ways_plan_full(w, im, e);
 	if (ways_plan_full(w, im, e) < 0 || ways_plan_patch(w, im, least(im), e) < 0)
 		return -1;
 	/*
@@ -350,8 +353,10 @@ int ways_make(const struct ways_request *r, struct ways **out, struct err *e)
 
 static void free_image(struct ways_image *im)
 {
-	ways_free_delta(&im->delta);
-	ways_free_patch(&im->patch);
+	if (SLOT_HAVE_DELTA) {
+		ways_free_delta(&im->delta);
+		ways_free_patch(&im->patch);
+	}
 	slot_pieces_free(&im->pieces);
 	slot_survey_free(&im->survey);
 	table_free(&im->leaves);

@@ -111,6 +111,10 @@ static int write_delta(struct writing *w, struct slot_stats *stats, struct err *
 
 static int write_by_way(struct writing *w, struct slot_stats *stats, struct err *e)
 {
+	bool is_delta = w->im->way == WAY_PATCH || w->im->way == WAY_DELTA;
+
+	if (!SLOT_HAVE_DELTA && is_delta)
+		return err_set(e, E_INTERNAL, "this agent is built without deltas");
 	switch (w->im->way) {
 	case WAY_COPY:
 		return write_copy(w, stats, e);
@@ -156,8 +160,10 @@ static bool may_go_on(const struct ways_image *im, enum err_code c)
 /* What only the plan and the writing of this image needed; its leaves stay. */
 static void settle(struct ways_image *im)
 {
-	ways_free_delta(&im->delta);
-	ways_free_patch(&im->patch);
+	if (SLOT_HAVE_DELTA) {
+		ways_free_delta(&im->delta);
+		ways_free_patch(&im->patch);
+	}
 	slot_pieces_free(&im->pieces);
 	slot_survey_free(&im->survey);
 }

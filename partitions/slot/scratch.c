@@ -46,7 +46,7 @@ static int open_file(int dir, struct err *e)
 /* Every byte gets its place on the medium now. */
 static int allocate(int fd, size_t size, struct err *e)
 {
-	static const uint8_t zeros[65536];
+	const uint8_t zeros[4096] = {0};
 	int rc = posix_fallocate(fd, 0, (off_t)size);
 
 	if (rc == 0)

@@ -30,6 +30,13 @@ struct slot_part {
 	char path[512]; /* block device or regular file */
 };
 
+/* Are SLOT_WAY_DELTA and SLOT_WAY_PATCH built in? What a constant rules out, the linker drops. */
+#ifdef CONFIG_DELTA
+#define SLOT_HAVE_DELTA true
+#else
+#define SLOT_HAVE_DELTA false
+#endif
+
 /* How the bytes of an image come. */
 enum slot_way { SLOT_WAY_FULL, SLOT_WAY_DELTA, SLOT_WAY_PATCH };
 

@@ -119,6 +119,9 @@ static int write_wanted(struct write_job *j, struct err *e)
 	__attribute__((cleanup(cleanup_source))) struct leaf_source source = {0};
 	int rc = -1;
 
+	if (!SLOT_HAVE_DELTA && j->image->way != SLOT_WAY_FULL)
+		return err_set(e, E_COMPAT, "image %s: this agent is built without deltas",
+			j->image->name);
 	switch (j->image->way) {
 	case SLOT_WAY_FULL:
 		return write_from_pieces(j, e);
