@@ -35,7 +35,8 @@ CLI_SCRIPTS := $(sort $(wildcard $(S)/tests/cli/*.sh))
 HOSTILE_SCRIPTS := $(sort $(wildcard $(S)/tests/hostile/*.sh))
 CRASH_SCRIPTS := $(sort $(wildcard $(S)/tests/crash/*.sh))
 BENCH_SCRIPTS := $(sort $(wildcard $(S)/tests/bench/*.sh))
-SCRIPTS = $(CLI_SCRIPTS) $(HOSTILE_SCRIPTS) $(CRASH_SCRIPTS)
+# The longest first, so that nothing runs alone in the end.
+SCRIPTS = $(CRASH_SCRIPTS) $(CLI_SCRIPTS) $(HOSTILE_SCRIPTS)
 
 # Paths are made absolute, because everything runs in the source folder.
 TEST_ENV = PAWL=$(abspath $(O))/pawl PAWL_REPO=$(abspath $(O))/pawl-repo \
