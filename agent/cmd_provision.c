@@ -40,9 +40,10 @@ static int provision(struct session *s, const char *slot_word, struct err *e)
 	if (boot_commit(s->boot, slot, 0, e) < 0)
 		return -1;
 	/* Twice: each store goes into the other copy, and both must carry the identity. */
-	if (carried && (boot_set_identity(s->boot, text, e) < 0 ||
-			       boot_set_identity(s->boot, text, e) < 0))
-		return -1;
+	for (int copy = 0; carried && copy < 2; copy++) {
+		if (boot_set_identity(s->boot, text, e) < 0)
+			return -1;
+	}
 	s->state.provisioned = true;
 	if (session_store(s, e) < 0)
 		return -1;

@@ -116,7 +116,8 @@ static int get_leaves(struct ways *w, struct ways_image *im, struct err *e)
 			"leaves of %s: %" PRIu64 " bytes do not fit an image of %" PRIu64, i->name,
 			i->leaves.length, i->size);
 	if (leaves_load(w->session, i, &kept, &ignored) == 0) {
-		im->leaves = (struct table){.data = steal_ptr(kept.data), .len = kept.len};
+		im->leaves.len = kept.len;
+		im->leaves.data = steal_ptr(kept.data);
 		return 0;
 	}
 	im->leaves_fetched = ways_table_cost(w, &i->leaves);

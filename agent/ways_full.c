@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WAY_FULL: the pieces that hold wanted leaves. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -81,6 +82,7 @@ static void estimate_packed(struct ways_image *im)
 	uint64_t pieces = slot_piece_count(im->image->size);
 	uint64_t wanted = 0;
 
+	assert(pieces > 0); /* the manifest's parser refuses an empty image */
 	for (uint64_t i = 0; i < pieces; i++)
 		wanted += ways_wants_piece(im, i);
 	c->data = length / pieces * wanted + length % pieces * wanted / pieces;

@@ -74,9 +74,10 @@ static int read_rauc(const struct env_values *v, struct rauc *out, struct err *e
 			"BOOT_ORDER is \"%s\", names A and B are wanted, each once; repair with "
 			"fw_setenv BOOT_ORDER",
 			v->text[ENV_RAUC_ORDER]);
-	for (char slot = 'A'; slot <= 'B'; slot++) {
+	for (size_t i = 0; i < 2; i++) {
+		const char slot = "AB"[i];
 		const char *text = v->text[left_of(slot)];
-		if (!MUST("boot.rauc.left", parse_left(text, &r.left[slot - 'A']) == 0))
+		if (!MUST("boot.rauc.left", parse_left(text, &r.left[i]) == 0))
 			return err_set(e, E_BOOTENV,
 				"BOOT_%c_LEFT is \"%s\", two hexadecimal digits at most are wanted; "
 				"repair with fw_setenv BOOT_%c_LEFT",
@@ -178,10 +179,10 @@ static int store(const struct uboot *u, char committed, char trial, unsigned tri
 		[ENV_TRIAL] = text_of(trial),
 	};
 
-	for (char slot = 'A'; slot <= 'B'; slot++) {
+	for (size_t i = 0; i < 2; i++) {
+		const char slot = "AB"[i];
 		unsigned boots = slot == first || slot == second ? LEFT_FULL : 0;
-		snprintf(left[slot - 'A'], sizeof(left[0]), "%x",
-			slot == trial ? tries & 0xf : boots);
+		snprintf(left[i], sizeof(left[0]), "%x", slot == trial ? tries & 0xf : boots);
 	}
 	return env_store(&u->env, want, e);
 }
