@@ -44,6 +44,8 @@ server_config() {
 				listen 127.0.0.1:$port ssl $http2;
 				ssl_certificate $dir/server.pem;
 				ssl_certificate_key $dir/server.key;
+				# Two ranges in one request get the whole file: nothing may need them.
+				max_ranges 1;
 				root $folder;
 			}
 		}
