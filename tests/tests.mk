@@ -106,9 +106,8 @@ ARM64_MAKE = $(SUBMAKE) O=$(O)-arm64 CC=$(ARM64)-gcc AR=$(ARM64)-ar WERROR=1 \
 	PKG_CONFIG="env PKG_CONFIG_LIBDIR=/usr/lib/$(ARM64)/pkgconfig:/usr/share/pkgconfig pkg-config"
 cross-arm64:
 	+$(Q)$(ARM64_MAKE) cross-here
-# The publisher's long ones take minutes of emulation, and no device runs them.
 cross-here: programs $(UNIT_PROGRAMS)
-	$(call run_tap,$(filter-out %/publisher_patch_test %/publisher_delta_test %/publisher_choice_test,$(UNIT_PROGRAMS)),PAWL_RUNNER="qemu-aarch64-static")
+	$(call run_tap,$(UNIT_PROGRAMS),PAWL_RUNNER="qemu-aarch64-static")
 
 # --- Mutants: scripts/mutants.sh calls make with MUTANT_DIR for one check at a time -----------
 # mutant.o stands before the archives, so the linker takes its functions instead of theirs.
