@@ -237,8 +237,12 @@ static int examine(struct session *s, bool repair, struct err *e)
 {
 	struct doctor d = {.s = s};
 
+#ifdef CONFIG_DOCTOR_REPAIR
 	if (repair)
 		doctor_repair(&d);
+#else
+	(void)repair;
+#endif
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		d.check = checks[i].name;
 		d.matters = checks[i].matters;
@@ -260,6 +264,10 @@ int cmd_doctor(void *ctx, int argc, char **argv, struct err *e)
 		command_no_words(rest, argv, e) < 0)
 		return -1;
 	bool repair = values[DOCTOR_REPAIR] != NULL;
+#ifndef CONFIG_DOCTOR_REPAIR
+	if (repair)
+		return err_set(e, E_USAGE, "this agent is built without doctor --repair");
+#endif
 	int rc = session_open(ctx, repair ? SESSION_WRITE : SESSION_READ, &s, e);
 	s.actor = JOURNAL_USER;
 	if (rc == 0)

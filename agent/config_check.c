@@ -50,6 +50,11 @@ static int check_boot(const struct config *c, struct err *e)
 /* It is fed after each check, so that one that takes all of its time must not reset the machine. */
 static int check_watchdog(const struct config *c, struct err *e)
 {
+#ifndef CONFIG_WATCHDOG
+	if (c->watchdog_device[0])
+		return err_set(
+			e, E_CONFIG, "[watchdog] device: this agent is built without a watchdog");
+#endif
 	if (c->watchdog_device[0] && c->watchdog_timeout < c->hook_timeout + WATCHDOG_SLACK)
 		return err_set(e, E_CONFIG,
 			"[watchdog] timeout is %u; with [health] hook-timeout = %u it must be %u or more",

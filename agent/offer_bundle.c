@@ -98,7 +98,12 @@ static bool is_configured_origin(const struct config *c, const char *url)
 static int open_bundle(struct session *s, const char *place, struct offer *o, struct err *e)
 {
 	if (strcmp(place, "-") == 0)
+#ifdef CONFIG_BUNDLE_PIPE
 		return bundle_open_stream(STDIN_FILENO, s->data, o->place, &o->bundle, e);
+#else
+		return err_set(e, E_USAGE,
+			"this agent is built without bundles out of a pipe; give a file");
+#endif
 	if (!is_url(place))
 		return bundle_open(place, &o->bundle, e);
 #ifdef CONFIG_HTTP

@@ -31,6 +31,8 @@ static void ask_factory(struct session *s, struct state_slot *slot)
 {
 	struct err why = {0};
 
+	if (!SLOT_HAVE_DELTA) /* what it tells is of use to deltas only */
+		return;
 	if (factory_load(s->data, s->config.product, &s->backstop, slot, &why) < 0 &&
 		why.code != E_NOTFOUND)
 		log_line(&s->log, LOG_LEVEL_WARN, "factory-not-used code=%s reason=\"%s\"",

@@ -109,7 +109,8 @@ void bundle_close(struct bundle *b)
 		free(b->members[i].name);
 	free(b->members);
 	reader_close(&b->from);
-	bundle_pipe_close(b->pipe);
+	if (bundle_pipe_of(b))
+		bundle_pipe_close(b->pipe);
 	free(b);
 }
 

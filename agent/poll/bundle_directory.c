@@ -36,8 +36,8 @@ static int read_block(struct bundle_walk *w, size_t *len, struct err *e)
 	const struct bundle *b = w->b;
 
 	*len = sizeof(w->block);
-	if (b->pipe)
-		return bundle_pipe_read(b->pipe, w->block, *len, len, e);
+	if (bundle_pipe_of(b))
+		return bundle_pipe_read(bundle_pipe_of(b), w->block, *len, len, e);
 	if (w->pos >= b->size)
 		*len = 0;
 	else if (b->size - w->pos < *len)
@@ -69,7 +69,7 @@ static la_int64_t walk_skip(struct archive *a, void *ctx, la_int64_t request)
 	if (skip > left)
 		skip = left;
 	/* Nothing is skipped then, and the read that follows fails: -1 makes libarchive 3.6 go round. */
-	if (w->b->pipe && bundle_pipe_pass(w->b, w->pos + skip, &w->e) < 0)
+	if (bundle_pipe_of(w->b) && bundle_pipe_pass(w->b, w->pos + skip, &w->e) < 0)
 		return 0;
 	w->pos += skip;
 	return (la_int64_t)skip;
@@ -175,7 +175,7 @@ static int add_member(
 		.name = copy,
 		.offset = data,
 		.size = size,
-		.state = b->pipe ? BUNDLE_COMING : BUNDLE_STORED,
+		.state = bundle_pipe_of(b) ? BUNDLE_COMING : BUNDLE_STORED,
 	};
 	if (bundle_group_of(name) == BUNDLE_TARGETS)
 		b->target = m;
@@ -266,11 +266,11 @@ static int walk_members(struct bundle *b, struct err *e)
 	while (more) {
 		if (bundle_walk_next(b, &more, e) < 0)
 			return -1;
-		if (more && b->pipe && b->walk->last == BUNDLE_OBJECTS)
+		if (more && bundle_pipe_of(b) && b->walk->last == BUNDLE_OBJECTS)
 			return 0;
 	}
 	/* Where a pipe ends only shows when it was read to its end, which nothing needs. */
-	return b->pipe ? 0 : check_end(b, b->walk->header, e);
+	return bundle_pipe_of(b) ? 0 : check_end(b, b->walk->header, e);
 }
 
 int bundle_read_directory(struct bundle *b, struct err *e)
@@ -284,7 +284,7 @@ int bundle_read_directory(struct bundle *b, struct err *e)
 		return err_set(e, E_BUNDLE, "it is empty");
 	if (!MUST("bundle.target", b->target != NULL))
 		return err_set(e, E_BUNDLE, "it holds no release");
-	if (!b->pipe)
+	if (!bundle_pipe_of(b))
 		bundle_walk_end(b);
 	return 0;
 }

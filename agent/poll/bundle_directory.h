@@ -40,6 +40,17 @@ struct bundle {
 	const struct bundle_member *target; /* the one release */
 };
 
+/* Its pipe; NULL where pipes are not built in, which the compiler sees and leaves their code out. */
+static inline struct bundle_pipe *bundle_pipe_of(const struct bundle *b)
+{
+#ifdef CONFIG_BUNDLE_PIPE
+	return b->pipe;
+#else
+	(void)b;
+	return NULL;
+#endif
+}
+
 /*
  * Fills members and target from the headers: from all of them, or from a pipe up
  * to the header of the first object. On failure (E_BUNDLE, or the reader's

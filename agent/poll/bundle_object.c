@@ -79,7 +79,7 @@ static int object_read(void *ctx, uint64_t offset, void *data, size_t len, struc
 	if (check_place(o, offset, len, e) < 0)
 		return -1;
 	int rc = 0;
-	if (m->state != BUNDLE_STORED)
+	if (bundle_pipe_of(b) && m->state != BUNDLE_STORED)
 		rc = bundle_pipe_serve(b, m, offset, data, len, e);
 	else if ((rc = announce(o, e)) == 0)
 		rc = b->from.read(b->from.ctx, m->offset + offset, data, len, e);
@@ -114,8 +114,8 @@ static bool may_pass(const struct bundle *b, uint64_t length)
 {
 	const struct bundle_member *m = &b->members[b->count - 1];
 
-	return m->state != BUNDLE_COMING || m->was_opened || length > BUNDLE_KEEP_MAX ||
-	       bundle_pipe_keeps(b, m);
+	return !bundle_pipe_of(b) || m->state != BUNDLE_COMING || m->was_opened ||
+	       length > BUNDLE_KEEP_MAX || bundle_pipe_keeps(b, m);
 }
 
 /* The member with the object or its head; a pipe is read on until it comes. NULL: E_NOTFOUND. */
@@ -176,7 +176,7 @@ static int object_open(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t leng
 
 	if (find(b, sha256, length, &m, e) < 0)
 		return -1;
-	if (b->pipe && bundle_pipe_keep(b, m, e) < 0)
+	if (bundle_pipe_of(b) && bundle_pipe_keep(b, m, e) < 0)
 		return err_wrap(e, "bundle %s", b->name);
 	m->was_opened = true;
 	struct bundle_object *o = calloc(1, sizeof(*o));
@@ -196,7 +196,7 @@ static int object_holds(void *ctx, const uint8_t sha256[HASH_SIZE], uint64_t len
 	struct bundle_object o = {.b = ctx, .length = length};
 
 	/* What a pipe has shows as it comes. */
-	if (o.b->pipe)
+	if (bundle_pipe_of(o.b))
 		return 0;
 	if (find(o.b, sha256, length, &o.member, e) < 0)
 		return -1;
