@@ -56,7 +56,8 @@ int cmd_install(void *ctx, int argc, char **argv, struct err *e)
 	struct session s;
 	int rest = 0;
 
-	if (verb_read_options(install_options, argc, argv, values, &rest, e) < 0)
+	if (verb_read_options(install_options, argc, argv, values, &rest, e) < 0 ||
+		command_check_offline(values[INSTALL_OFFLINE], e) < 0)
 		return -1;
 	if (rest != 1)
 		return err_set(e, E_USAGE,

@@ -61,7 +61,8 @@ int cmd_poll(void *ctx, int argc, char **argv, struct err *e)
 	int rest = 0;
 
 	if (verb_read_options(poll_options, argc, argv, values, &rest, e) < 0 ||
-		command_no_words(rest, argv, e) < 0)
+		command_no_words(rest, argv, e) < 0 ||
+		command_check_offline(values[POLL_OFFLINE], e) < 0)
 		return -1;
 	struct polling_request r = {
 		.ignore_backoff = values[POLL_NOW] != NULL,
@@ -142,7 +143,8 @@ int cmd_check(void *ctx, int argc, char **argv, struct err *e)
 	int rest = 0;
 
 	if (verb_read_options(check_options, argc, argv, values, &rest, e) < 0 ||
-		command_no_words(rest, argv, e) < 0)
+		command_no_words(rest, argv, e) < 0 ||
+		command_check_offline(values[CHECK_OFFLINE], e) < 0)
 		return -1;
 	int rc = session_open(ctx, SESSION_WRITE, &s, e);
 	s.actor = JOURNAL_USER;

@@ -37,3 +37,9 @@ int cmd_version(void *ctx, int argc, char **argv, struct err *e);
 
 /* E_USAGE when words are left that the verb does not take. */
 int command_no_words(int rest, char **argv, struct err *e);
+
+/*
+ * A file of --offline-from (NULL = not given) can be read, or E_USAGE: with a wrong
+ * name everything would be fetched, over the link that the file was to spare.
+ */
+int command_check_offline(const char *path, struct err *e);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/commands.h"
 
@@ -16,6 +17,14 @@ int command_no_words(int rest, char **argv, struct err *e)
 {
 	if (rest > 0)
 		return err_set(e, E_USAGE, "unexpected word %s", argv[0]);
+	return 0;
+}
+
+int command_check_offline(const char *path, struct err *e)
+{
+	if (path && access(path, R_OK) < 0)
+		return err_sys(e, E_USAGE, errno,
+			"--offline-from %s cannot be read; nothing was fetched", path);
 	return 0;
 }
 

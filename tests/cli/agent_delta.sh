@@ -340,7 +340,13 @@ device_at 1
 noise 1 100 >"$D/odd.img"
 tap_check "a file of something else costs nothing" eval 'p poll --offline-from "$D/odd.img" && arrived'
 device_at 1
-tap_check "nor does one that is not there" eval 'p poll --offline-from "$D/none.img" && arrived'
+before=$(wc -l <"$SERVER_DIR/access.log")
+for verb in poll check "install $D/none.pawl"; do
+	# shellcheck disable=SC2086 # a verb and its word
+	tap_refuse "one that is not there is a mistake: ${verb%% *}" 2 "none.img cannot be read" \
+		p $verb --offline-from "$D/none.img"
+done
+tap_check "nothing was asked for" test "$(wc -l <"$SERVER_DIR/access.log")" -eq "$before"
 
 # --- A patch -----------------------------------------------------------------------------------------------
 NEW=6
