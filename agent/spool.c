@@ -15,6 +15,7 @@
 #include "agent/base/file.h"
 #include "agent/base/hash.h"
 #include "agent/base/must.h"
+#include "agent/spool_gaps.h"
 
 #define SYNC_EVERY (8u << 20) /* what a power cut may take at most */
 
@@ -30,6 +31,7 @@ struct spool {
 	char name[HASH_HEX_SIZE + 8];
 	int file; /* -1 = nothing is kept */
 	uint8_t *have; /* a bit for each frame that is in the file */
+	uint8_t *bridge; /* a bit for each frame that comes along, so that two requests are one */
 	uint8_t *frame; /* room for a stored one */
 	struct stream stream[SLOT_GENERATIONS];
 };
@@ -44,9 +46,14 @@ static void set_bit(uint8_t *bits, uint32_t i)
 	bits[i / 8] = (uint8_t)(bits[i / 8] | 1u << (i % 8));
 }
 
+static bool is_wanted(const struct spool *s, uint32_t i)
+{
+	return bit_of(s->r.need, i) || bit_of(s->bridge, i);
+}
+
 static bool is_missing(const struct spool *s, uint32_t i)
 {
-	return bit_of(s->r.need, i) && !bit_of(s->have, i);
+	return is_wanted(s, i) && !bit_of(s->have, i);
 }
 
 static bool is_right(const struct spool *s, uint32_t i)
@@ -69,7 +76,7 @@ static void find_frames(struct spool *s)
 		return;
 	for (uint32_t i = 0; i < f->count; i++) {
 		struct err e = {0};
-		if (!bit_of(s->r.need, i) || f->offset[i] + f->stored[i] > (uint64_t)st.st_size)
+		if (!is_wanted(s, i) || f->offset[i] + f->stored[i] > (uint64_t)st.st_size)
 			continue;
 		if (file_pread_full(s->file, s->frame, f->stored[i], f->offset[i], &e) < 0)
 			continue;
@@ -94,6 +101,7 @@ static void drop_file(struct spool *s)
 	close(s->file);
 	s->file = -1;
 	memset(s->have, 0, s->r.frames->count / 8 + 1);
+	memset(s->bridge, 0, s->r.frames->count / 8 + 1);
 	unlinkat(s->r.tables->dir, s->name, 0);
 }
 
@@ -117,6 +125,22 @@ static void make_file(struct spool *s)
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* --- Opening ------------------------------------------------------------------- */
+
+/* The frames that will be fetched, and those of them that are there. */
+static int look(struct spool *s, struct err *e)
+{
+	if (s->r.near)
+		return 0;
+	if (spool_bridge_gaps(s->r.frames, s->r.need, s->bridge, e) < 0)
+		return -1;
+	find_file(s);
+	/* Without a file each generation is read by itself: nothing there to be joined. */
+	if (s->file < 0 && !tables_has_room(s->r.tables, missing_bytes(s)))
+		memset(s->bridge, 0, s->r.frames->count / 8 + 1);
+	return 0;
+}
+
 int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 {
 	char hex[HASH_HEX_SIZE];
@@ -127,8 +151,9 @@ int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 	s->r = *r;
 	s->file = -1;
 	s->have = calloc(1, r->frames->count / 8 + 1);
+	s->bridge = calloc(1, r->frames->count / 8 + 1);
 	s->frame = malloc(SLOT_FRAME_STORED_MAX);
-	if (!s->have || !s->frame) {
+	if (!s->have || !s->bridge || !s->frame) {
 		spool_close(s);
 		return err_set(e, E_NOMEM, "no memory for a spool");
 	}
@@ -136,8 +161,10 @@ int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 		s->stream[g] = (struct stream){.spool = s, .generation = g};
 	hash_to_hex(r->data->sha256, hex);
 	snprintf(s->name, sizeof(s->name), "%s.part", hex);
-	if (!r->near)
-		find_file(s);
+	if (look(s, e) < 0) {
+		spool_close(s);
+		return -1;
+	}
 	*out = s;
 	return 0;
 }
@@ -151,13 +178,17 @@ void spool_close(struct spool *s)
 	if (s->file >= 0)
 		close(s->file);
 	free(s->have);
+	free(s->bridge);
 	free(s->frame);
 	free(s);
 }
 
 /* --- Fetching ------------------------------------------------------------------ */
 
-/* Where the missing frames of one generation lie, or of all; the caller's (free). */
+/*
+ * Where the missing frames of one generation lie, or of all; the caller's (free). One
+ * generation by itself is read where the file ends, so nothing comes along.
+ */
 static int missing_ranges(const struct spool *s, unsigned generation, struct byte_range **out,
 	size_t *count, struct err *e)
 {
@@ -167,7 +198,8 @@ static int missing_ranges(const struct spool *s, unsigned generation, struct byt
 	if (!missing)
 		return err_set(e, E_NOMEM, "no memory for a plan of frames");
 	for (uint32_t i = 0; i < f->count; i++) {
-		if (is_missing(s, i))
+		bool along = generation < SLOT_GENERATIONS && !bit_of(s->r.need, i);
+		if (is_missing(s, i) && !along)
 			set_bit(missing, i);
 	}
 	return slot_frames_ranges(f, missing, generation, out, count, NULL, e);
@@ -335,16 +367,4 @@ int spool_cost(const struct spool_request *r, uint64_t *bytes, uint64_t *request
 	if (rc == 0)
 		spool_count(ranges, count, bytes, requests);
 	return rc;
-}
-
-void spool_count(const struct byte_range *ranges, size_t count, uint64_t *bytes, uint64_t *requests)
-{
-	*bytes = 0;
-	*requests = 0;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t end = i > 0 ? ranges[i - 1].offset + ranges[i - 1].length : 0;
-		bool joins = i > 0 && ranges[i].offset - end < SPOOL_JOIN_GAP;
-		*bytes += ranges[i].length + (joins ? ranges[i].offset - end : 0);
-		*requests += joins ? 0 : 1;
-	}
 }

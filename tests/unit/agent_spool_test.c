@@ -344,6 +344,104 @@ static void what_is_still_to_come_is_what_it_costs(void **state)
 	assert_int_equal(requests, 1);
 }
 
+/* Other frames: four single ones of 17,000 or 60,000 bytes that nobody needs, nine of 60,000 each around. */
+static uint8_t many_need[6];
+static void use_many_frames(uint32_t unneeded)
+{
+	static uint8_t data[44 * 60000];
+	static unsigned key = 5; /* another object each time, whose file is another one */
+	const uint32_t count = 44;
+	uint64_t at = 0;
+
+	objects_free(&all);
+	slot_frames_free(&frames);
+	noise(data, sizeof(data), key++);
+	memset(many_need, 0xff, sizeof(many_need));
+	frames = (struct slot_frames){.count = count};
+	frames.stored = calloc(count, sizeof(*frames.stored));
+	frames.raw = calloc(count, sizeof(*frames.raw));
+	frames.offset = calloc(count, sizeof(*frames.offset));
+	frames.at = calloc(count, sizeof(*frames.at));
+	frames.sha256 = calloc(count, sizeof(*frames.sha256));
+	for (uint32_t i = 0; i < count; i++) {
+		bool gap = i % 9 == 8 && i < 36;
+		if (gap)
+			many_need[i / 8] = (uint8_t)(many_need[i / 8] & ~(1u << i % 8));
+		frames.stored[i] = frames.raw[i] = gap ? unneeded : 60000;
+		frames.offset[i] = at;
+		assert_int_equal(
+			hash_bytes(HASH_SHA256, data + at, frames.stored[i], frames.sha256[i], &e),
+			0);
+		at += frames.stored[i];
+	}
+	frames.stored_total = at;
+	for (unsigned g = 1; g <= SLOT_GENERATIONS; g++)
+		frames.first[g] = count;
+	object = objects_add(&all, data, (size_t)at, &named);
+}
+
+static int begin_many(uint64_t *bytes, uint64_t *requests)
+{
+	struct spool_request r = request();
+
+	r.need = many_need;
+	spool_close(spool);
+	spool = NULL;
+	object->read_count = object->announced_count = 0;
+	assert_int_equal(spool_cost(&r, bytes, requests, &e), 0);
+	assert_int_equal(spool_open(&r, &spool, &e), 0);
+	return spool_fill(spool, &e);
+}
+
+static void many_requests_are_made_three_for_a_few_bytes_more(void **state)
+{
+	uint64_t bytes;
+	uint64_t requests;
+
+	(void)state;
+	use_many_frames(17000);
+	assert_int_equal(begin_many(&bytes, &requests), 0);
+	assert_int_equal(object->announced_count, 3);
+	assert_int_equal(object->read_count, 42); /* two of four gaps came along */
+	assert_int_equal(requests, 3); /* and the plan said so */
+	assert_int_equal(bytes, 40 * 60000 + 2 * 17000);
+	/* What came along is there at the next start, too. */
+	assert_int_equal(begin_many(&bytes, &requests), 0);
+	assert_int_equal(object->read_count, 0);
+	assert_int_equal(bytes, 0);
+}
+
+static void fewer_requests_may_not_cost_much(void **state)
+{
+	uint64_t bytes;
+	uint64_t requests;
+
+	(void)state;
+	use_many_frames(60000); /* a twentieth of all is 120,000: two, and not a third */
+	many_need[0] = 0; /* eight less: a twentieth is 96,000, one of them */
+	assert_int_equal(begin_many(&bytes, &requests), 0);
+	assert_int_equal(requests, 3);
+	assert_int_equal(bytes, 33 * 60000);
+	use_many_frames(60000);
+	many_need[1] = (uint8_t)(many_need[1] & ~(1u << 4)); /* a fifth gap: six ranges */
+	assert_int_equal(begin_many(&bytes, &requests), 0);
+	assert_int_equal(requests, 5);
+	assert_int_equal(bytes, 40 * 60000);
+}
+
+static void without_a_file_nothing_comes_along(void **state)
+{
+	uint64_t bytes;
+	uint64_t requests;
+
+	(void)state;
+	room = 0;
+	use_many_frames(17000);
+	assert_int_equal(begin_many(&bytes, &requests), 0);
+	assert_int_equal(requests, 5);
+	assert_int_equal(bytes, 40 * 60000);
+}
+
 static void small_gaps_are_joined_and_counted(void **state)
 {
 	const struct byte_range ranges[] = {{0, 100}, {100 + SPOOL_JOIN_GAP - 1, 50}, {200000, 10},
@@ -382,6 +480,9 @@ int main(void)
 		WITH_DIR(a_disk_that_fills_up_costs_no_frame),
 		WITH_DIR(a_partition_that_others_filled_gets_its_room_back),
 		WITH_DIR(what_is_still_to_come_is_what_it_costs),
+		WITH_DIR(many_requests_are_made_three_for_a_few_bytes_more),
+		WITH_DIR(fewer_requests_may_not_cost_much),
+		WITH_DIR(without_a_file_nothing_comes_along),
 		cmocka_unit_test(small_gaps_are_joined_and_counted),
 		WITH_DIR(a_server_that_is_down_is_told),
 	};
