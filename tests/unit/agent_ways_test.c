@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -226,10 +227,14 @@ static int make(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *f)
+{
+	(void)st, (void)kind, (void)f;
+	return remove(path);
+}
+
 static int clear(void **state)
 {
-	char command[100];
-
 	(void)state;
 	ways_free(w);
 	w = NULL;
@@ -237,8 +242,7 @@ static int clear(void **state)
 	free(old_image);
 	free(new_image);
 	close(s.data);
-	snprintf(command, sizeof(command), "rm -rf %s", dir_path);
-	return system(command);
+	return nftw(dir_path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static int make_plan(void)

@@ -56,8 +56,10 @@ static const char *const names[] = {"BOOT_A_LEFT", "BOOT_B_LEFT", "BOOT_ORDER", 
 	"upgrade_available"};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
+#define VAR_SIZE 256
+
 struct vars {
-	char text[NAMES][256];
+	char text[NAMES][VAR_SIZE];
 };
 
 static char *var(struct vars *v, const char *name)
@@ -91,7 +93,7 @@ static void save(const struct fixture *f, struct vars *v)
 
 static void set(struct vars *v, const char *name, const char *text)
 {
-	strcpy(var(v, name), text);
+	snprintf(var(v, name), VAR_SIZE, "%s", text);
 }
 
 /* "test 0x${X} -gt 0", "setexpr X ${X} - 1": numbers are hexadecimal. */
@@ -101,7 +103,7 @@ static bool take_left(struct vars *v, const char *name)
 
 	if (n == 0)
 		return false;
-	sprintf(var(v, name), "%lx", n - 1);
+	snprintf(var(v, name), VAR_SIZE, "%lx", n - 1);
 	return true;
 }
 
@@ -120,7 +122,7 @@ static int rauc_script(const struct fixture *f)
 		set(&v, "BOOT_A_LEFT", "3");
 	if (!var(&v, "BOOT_B_LEFT")[0])
 		set(&v, "BOOT_B_LEFT", "3");
-	strcpy(order, var(&v, "BOOT_ORDER"));
+	snprintf(order, sizeof(order), "%s", var(&v, "BOOT_ORDER"));
 	for (char *s = strtok_r(order, " ", &rest); s && found == RESET;
 		s = strtok_r(NULL, " ", &rest)) {
 		if (strcmp(s, "A") == 0 && take_left(&v, "BOOT_A_LEFT"))
@@ -163,7 +165,7 @@ static char mender_boot(const struct fixture *f)
 	if (strtoul(var(&v, "upgrade_available"), NULL, 10) != 0) {
 		unsigned long count = strtoul(var(&v, "bootcount"), NULL, 10) + 1;
 		unsigned long limit = strtoul(var(&v, "bootlimit"), NULL, 10);
-		sprintf(var(&v, "bootcount"), "%lu", count);
+		snprintf(var(&v, "bootcount"), VAR_SIZE, "%lu", count);
 		save(f, &v);
 		/* altbootcmd */
 		if (limit && count > limit) {
