@@ -169,6 +169,11 @@ TEST_TOOLS += $(O)/tests/crash/kill_at
 $(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
 	$(call link,$@,$<)
 
+# Lets its Nth call on certain files go wrong, for tests/faults.
+TEST_TOOLS += $(O)/tests/faults/fail_at
+$(O)/tests/faults/fail_at: $(O)/tests/faults/fail_at.o
+	$(call link,$@,$<)
+
 include $(S)/tests/boot/boot.mk
 
 include $(S)/tests/fuzz/fuzz.mk

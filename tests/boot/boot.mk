@@ -5,14 +5,16 @@
 #: make check-boot         updates, bad releases and power cuts on QEMU arm64 with a real U-Boot
 #: make check-boot-long    the same, all scenarios, and 50 update cycles
 #: make check-boot-rpi     an update and a release that panics on QEMU's Raspberry Pi 3
+#: make check-boot-tryboot the same with the firmware's own A/B, which a script plays
 #: make check-boot-sandbox every boot state: the shipped boot script against the simulated loader
 
 BOOT_OUT = $(abspath $(O))/boot
 BOOT_ENV = PAWL_ARM64=$(abspath $(O)-arm64)/pawl PAWL_BOOT_OUT=$(BOOT_OUT)
 BOOT_SCRIPTS := $(sort $(wildcard $(S)/tests/boot/qemu_arm64_*.sh))
+BOOT_PI_SCRIPTS := $(sort $(wildcard $(S)/tests/boot/tryboot_*.sh))
 
 # As for check: packages first, then a make that sees them.
-check-boot check-boot-long check-boot-rpi: deps-boot
+check-boot check-boot-long check-boot-rpi check-boot-tryboot: deps-boot
 	+$(Q)$(ARM64_MAKE) $(O)-arm64/pawl
 	+$(Q)$(SUBMAKE) $@-here
 
@@ -24,6 +26,9 @@ check-boot-here: boot-prepared-qemu-arm64
 
 check-boot-rpi-here: boot-prepared-raspberrypi-uboot
 	$(call run_tap,$(S)/tests/boot/raspberrypi_update.sh,$(BOOT_ENV) TAP_TIMEOUT=3600)
+
+check-boot-tryboot-here: boot-prepared-raspberrypi-tryboot
+	$(call run_tap,$(BOOT_PI_SCRIPTS),$(BOOT_ENV) TAP_TIMEOUT=3600)
 
 check-boot-long-here: boot-prepared-qemu-arm64
 	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV) PAWL_LONG=1 TAP_TIMEOUT=14400)
@@ -39,4 +44,4 @@ deps-boot:
 	$(Q)sh $(S)/scripts/deps.sh build check cross boot
 
 .PHONY: check-boot check-boot-long check-boot-rpi check-boot-here check-boot-long-here \
-	check-boot-rpi-here check-boot-sandbox check-boot-sandbox-here deps-boot
+	check-boot-rpi-here check-boot-tryboot check-boot-tryboot-here check-boot-sandbox check-boot-sandbox-here deps-boot

@@ -8,136 +8,15 @@ usage: boots.py LAYOUT PREPARED-FOLDER WORK-FOLDER SCENARIO...
 Every reset comes from the guest or its watchdog; the exceptions are power cuts, which are named.
 Whether a slot is whole is judged by tests/lib/check_slot.py against the signed leaves.
 """
-import json
 import os
 import shutil
 import sys
 import time
 import traceback
-import zlib
 
-import fleet
-from machine import Machine, Stuck
-
-SLOT_MIB = 56  # of an image
-DATA_MIB = 64
-TRIES = 2
-BOOT = 180  # seconds for a boot on a busy machine; seven on an idle one
-
-QEMU = {
-    "qemu-arm64": [
-        "-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-serial", "stdio",
-        "-bios", "{prepared}/u-boot.bin",
-        "-drive", "if=none,id=d,format=raw,file=disk.img", "-device", "sdhci-pci",
-        "-device", "sd-card,drive=d", "-netdev", "user,id=n", "-device",
-        "virtio-net-pci,netdev=n,romfile=", "-device", "i6300esb,addr=0x5",
-        "-action", "watchdog=reset",
-        # The guest's time goes by its instructions, so that its watchdog and deadlines mean
-        # the same on a busy host.
-        "-icount", "shift=3"],
-    # No firmware and no watchdog that counts down; -kernel does what config.txt asks for.
-    "raspberrypi-uboot": [
-        "-M", "raspi3b", "-accel", "tcg,thread=single", "-serial", "null", "-serial", "stdio",
-        "-kernel", "{prepared}/u-boot.bin", "-dtb", "{prepared}/board.dtb",
-        "-drive", "if=sd,format=raw,file=disk.img", "-netdev", "user,id=n",
-        "-device", "usb-net,netdev=n"],
-}
-
-
-class Device:
-    """A machine with a disk from the layout, release 1 in slot A, provisioned."""
-
-    def __init__(self, layout, prepared, folder):
-        os.makedirs(folder)
-        self.layout = layout
-        self.folder = folder
-        self.publisher = fleet.Publisher(folder)
-        self.images = fleet.Images(folder, os.path.join(prepared, "tree"), layout, SLOT_MIB,
-                                   {"tries": TRIES})
-        self.number = 1
-        self.make_disk(prepared, self.publisher.release(self.images, 1))
-        self.machine = Machine(folder, ["qemu-system-aarch64"] +
-                               [w.format(prepared=prepared) for w in QEMU[layout]])
-        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), layout, SLOT_MIB, DATA_MIB)
-
-    def make_disk(self, prepared, image):
-        """As an integrator does it: genimage with the layout's own file."""
-        inputs = os.path.join(self.folder, "input")
-        os.makedirs(inputs)
-        layout = os.path.join(fleet.SOURCE, "partitions/layouts", self.layout)
-        shutil.copy(os.path.join(prepared, "boot.scr"), inputs)
-        os.link(image, f"{inputs}/rootfs.ext4")
-        with open(f"{layout}/env.txt", encoding="ascii") as f:
-            text = f.read().replace("pawl_ticks=7800", "pawl_ticks=2800")
-        fleet.write(f"{inputs}/env.txt", text)
-        fleet.command("mkenvimage", "-r", "-s", "0x10000", "-o", f"{inputs}/env.bin",
-                      f"{inputs}/env.txt")
-        fleet.command("mke2fs", "-q", "-t", "ext4", "-O", "^orphan_file", f"{inputs}/data.ext4",
-                      f"{DATA_MIB}M")
-        # The boot partition of a Raspberry Pi, but for its firmware.
-        os.makedirs(f"{self.folder}/root/boot")
-        for file in ("u-boot.bin", "boot.scr"):
-            shutil.copy(os.path.join(prepared, file), f"{self.folder}/root/boot")
-        fleet.command("genimage", "--config", f"{layout}/genimage.cfg", "--inputpath", inputs,
-                      "--outputpath", self.folder, "--tmppath", f"{self.folder}/tmp",
-                      "--rootpath", f"{self.folder}/root")
-        # QEMU takes SD cards of a power of two only.
-        disk = f"{self.folder}/disk.img"
-        os.truncate(disk, 1 << (os.path.getsize(disk) - 1).bit_length())
-        shutil.rmtree(inputs)
-
-    def make_ready(self):
-        """First boot in the factory."""
-        self.machine.start()
-        self.machine.expect("^GUEST ready", BOOT)
-        self.machine.type("pawl provision && reboot")
-        return self.wait_ready("A")
-
-    # --- steps ---------------------------------------------------------------
-    def wait_ready(self, slot, seconds=BOOT):
-        """The guest is up, in this slot, and what pawl health did is over."""
-        self.machine.expect(r"^GUEST ready", seconds)
-        found = self.state()
-        if found["booted"] != slot:
-            raise Stuck(f"slot {found['booted']} runs, not {slot}")
-        return found
-
-    def state(self):
-        _, said = self.machine.run("pawl status --json")
-        return json.loads(said[said.index("{"):])
-
-    def publish(self, fault=None):
-        self.number += 1
-        os.unlink(self.publisher.release(self.images, self.number, fault))
-        return self.number
-
-    def poll(self):
-        """Polls; the agent restarts the machine when it installed something."""
-        self.machine.type("pawl poll --now")
-
-    # --- the environment, behind the agent's back: the machine is off ----------
-    def write_environment(self, contents):
-        with open(self.disk.path, "r+b") as f:
-            for (offset, _), data in zip(self.disk.copies, contents):
-                f.seek(offset)
-                f.write(data)
-
-    def spoil_environment(self, which):
-        self.machine.power_cut()
-        contents = [self.disk.read(*c) for c in self.disk.copies]
-        for i in which:
-            contents[i] = contents[i][:100] + bytes(400) + contents[i][500:]
-        self.write_environment(contents)
-        return self.disk.environment()
-
-    def environment_valid(self):
-        return [zlib.crc32(data[5:]) == int.from_bytes(data[:4], "little")
-                for data in (self.disk.read(*c) for c in self.disk.copies)]
-
-    def reasons(self, release):
-        """Why the journal says that this release was left."""
-        return [r["rc"] for r in self.disk.journal()
-                if r["evt"] == "update.rolledback" and r["data"].get("release") == release]
+from device import BOOT, TRIES, Device
+from fleet import WATCHDOG
+from machine import Stuck
 
 
 class Report:
@@ -201,12 +80,18 @@ def good(d, t):
     watch.check(t, "good", 2)
 
 
+def lost_tries(d):
+    """Resets of a release that takes the machine down in every try. The firmware of a Pi goes
+    back after each, and the agent restarts into the next."""
+    return 2 * TRIES if d.pi else TRIES + 1
+
+
 def come_back(d, t, fault, resets, watchdogs, codes):
     """A bad release: the device comes back by itself, says why, and does not try it again."""
     watch = Watch(d)
     release = d.publish(fault)
     d.poll()
-    d.machine.expect("Pawl: committed . trial [AB]|trial [AB], order", 2 * BOOT)
+    d.wait_trial(other(d.slot), 3 * BOOT)
     state = d.wait_ready(d.slot, 5 * BOOT)
     t.equal((state["committed"], state["on_trial"]), (d.slot, False),
             f"{fault}: back in the committed slot")
@@ -225,17 +110,45 @@ def come_back(d, t, fault, resets, watchdogs, codes):
 
 def panic(d, t):
     """The kernel panics in every boot of the trial; panic=5 restarts it."""
-    come_back(d, t, "panic", TRIES + 1, 0, ["E_BOOT", "E_HEALTH"])
+    come_back(d, t, "panic", lost_tries(d), 0, ["E_BOOT", "E_HEALTH"])
 
 
 def hang(d, t):
     """The kernel hangs at its first instruction; the watchdog that U-Boot started resets."""
-    come_back(d, t, "hang", TRIES + 1, TRIES, ["E_BOOT", "E_HEALTH"])
+    come_back(d, t, "hang", lost_tries(d), TRIES, ["E_BOOT", "E_HEALTH"])
 
 
 def silent(d, t):
     """The system stops in the middle of its boot and feeds no watchdog."""
-    come_back(d, t, "silent", TRIES + 1, TRIES, ["E_BOOT", "E_HEALTH"])
+    come_back(d, t, "silent", lost_tries(d), TRIES, ["E_BOOT", "E_HEALTH"])
+
+
+def watchdog(d, t):
+    """Pawl's own watchdog guards a good release: fed, stopped at the commit, and silent then."""
+    new = other(d.slot)
+    watch = Watch(d)
+    release = d.publish("watchdog")
+    d.poll()
+    d.wait_trial(new, 3 * BOOT)
+    d.machine.expect(f"watchdog-armed device=/dev/watchdog0 seconds={WATCHDOG}$", BOOT)
+    d.machine.expect("watchdog-finished .*after-commit=close$", BOOT)
+    state = d.wait_ready(new)
+    t.equal((state["committed"], state["on_trial"]), (new, False),
+            f"watchdog: release {release} is committed")
+    d.machine.run(f"sleep {WATCHDOG + 15}", 10 * BOOT)
+    watch.check(t, "watchdog: nothing wakes it later", 1)
+    d.slot, d.committed = new, release
+
+
+def watchdog_hang(d, t):
+    """The system stops between `pawl boot` and `pawl health`; the watchdog that `pawl boot`
+    started resets."""
+    come_back(d, t, "watchdog-hang", lost_tries(d), TRIES, ["E_BOOT", "E_HEALTH"])
+
+
+def watchdog_crash(d, t):
+    """The same, but the kernel stops: it panics and does not restart, interrupts off."""
+    come_back(d, t, "watchdog-crash", lost_tries(d), TRIES, ["E_BOOT", "E_HEALTH"])
 
 
 def unhealthy(d, t):
@@ -245,7 +158,7 @@ def unhealthy(d, t):
 
 def truncated(d, t):
     """Half of the root file system is missing, in what was signed."""
-    come_back(d, t, "truncated", TRIES + 1, 0, ["E_BOOT", "E_HEALTH"])
+    come_back(d, t, "truncated", lost_tries(d), 0, ["E_BOOT", "E_HEALTH"])
 
 
 def power_cut(d, t):
@@ -254,14 +167,15 @@ def power_cut(d, t):
     watch = Watch(d)
     release = d.publish()
     d.poll()
-    d.machine.expect(f"trial {new}, order", 3 * BOOT)
+    d.wait_trial(new, 3 * BOOT)
     d.machine.expect("^GUEST rc", BOOT)
     d.machine.power_cut()
     d.machine.start()
     state = d.wait_ready(new)
     t.equal((state["committed"], state["on_trial"]), (new, False),
             f"power cut: release {release} is not lost but committed")
-    watch.check(t, "power cut", 1, 0, ["power-cut"])
+    # The flag of a Pi is gone: the agent asks for it again.
+    watch.check(t, "power cut", 2 if d.pi else 1, 0, ["power-cut"])
     t.equal(d.disk.release_in(new, d.publisher), release, "power cut: and whole")
     d.slot, d.committed = new, release
 
@@ -274,7 +188,7 @@ def power_cut_tries(d, t):
     release = d.publish()
     d.poll()
     for _ in range(TRIES):
-        d.machine.expect(f"trial {new}, order", 3 * BOOT)
+        d.wait_trial(new, 3 * BOOT)
         d.machine.expect("^Starting kernel", BOOT)
         d.machine.power_cut()
         d.machine.start()
@@ -310,7 +224,7 @@ def reset_button(d, t):
     watch = Watch(d)
     release = d.publish()
     d.poll()
-    d.machine.expect(f"trial {new}, order", 3 * BOOT)
+    d.wait_trial(new, 3 * BOOT)
     d.machine.expect("^Starting kernel", BOOT)
     d.machine.reset_button()
     state = d.wait_ready(new)
@@ -370,13 +284,12 @@ def cycles(d, t):
 
 
 SCENARIOS = {f.__name__: f for f in (
-    good, panic, hang, silent, unhealthy, truncated, power_cut, power_cut_tries, power_cut_install,
+    good, panic, hang, silent, watchdog, watchdog_hang, watchdog_crash, unhealthy, truncated, power_cut, power_cut_tries, power_cut_install,
     reset_button, env_one_bad, env_lost, cycles)}
 
 
 def run_device(layout, prepared, folder, names, t):
     d = Device(layout, prepared, folder)
-    d.slot, d.committed = "A", 1
     began = time.monotonic()
     try:
         d.make_ready()

@@ -16,6 +16,9 @@ sys.path.insert(0, os.path.join(SOURCE, "tests", "lib"))
 import check_slot  # noqa: E402
 
 MIB = 1 << 20
+ROOTFS_MIB, BOOT_MIB = 56, 24  # of images; their partitions are larger
+DATA_MIB = 64
+WATCHDOG = 40  # seconds of Pawl's own watchdog, in the releases that have one
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
 
@@ -72,13 +75,14 @@ class Publisher:
     def release(self, images, number, fault=None, publish=True):
         backstop = os.path.join(self.folder, f"backstop-{number}.json")
         self.call("allot", "--out", backstop)
-        image = images.make(self, number, backstop, fault)
+        made = images.make(self, number, backstop, fault)
         self.call("--quiet", "release", "--release", str(number), "--version", f"{number}.0.0",
                   "--compatible", images.compatible, "--class", "functional", "--level", "1",
-                  "--support-end", "2036-12-31", "--image", f"rootfs={image}")
+                  "--support-end", "2036-12-31",
+                  *[word for name in made for word in ("--image", f"{name}={made[name]}")])
         if publish:
             self.call("--quiet", "publish")
-        return image
+        return made
 
 
 # A kernel that hangs at its first instruction: the header that U-Boot looks at, and `b .`.
@@ -91,29 +95,38 @@ def hanging_kernel():
 class Images:
     """Root file systems, alike but for what a fault changes."""
 
-    # A line that runs in the middle of the boot.
+    # A line that runs in the middle of the boot, before `pawl boot`.
     SPOILERS = {
         "panic": "echo c >/proc/sysrq-trigger",
-        # The processor stands still with interrupts off is not to be had from user space; this
-        # is a system whose watchdog is not fed any more and that does nothing else.
+        # A system whose watchdog is not fed any more and that does nothing else.
         "silent": "kill -9 $(cat /run/watchdog.pid); sleep 100000",
     }
+    # The same, between `pawl boot` and `pawl health`.
+    LATE_SPOILERS = {
+        "watchdog-hang": "sleep 100000",
+        # A panic that does not restart: the processor turns in a circle, interrupts off.
+        "watchdog-crash": "echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger",
+    }
 
-    def __init__(self, folder, base, layout, mib, settings):
+    def __init__(self, folder, prepared, layout, settings):
         self.folder = folder
-        self.base = base
-        self.mib = mib
+        self.base = os.path.join(prepared, "tree")
+        # A boot partition of each slot, where the layout has one.
+        self.boot = os.path.join(prepared, "boot-tree")
         self.settings = settings
         with open(os.path.join(SOURCE, "partitions/layouts", layout, "pawl.conf"),
                   encoding="utf-8") as f:
             self.config = f.read()
         self.compatible = re.search(r"^compatible = (.*)$", self.config, re.M).group(1)
 
-    def configure(self, publisher):
+    def configure(self, publisher, fault):
         text = re.sub(r"^url = .*$", f"url = https://10.0.2.2:{publisher.port}/\n"
                       "ca-file = /etc/pawl/ca.pem", self.config, flags=re.M)
         text = text.replace("[boot]\n", f"[boot]\ntries = {self.settings['tries']}\n")
-        return text + "\n[policy]\nauto = all\n\n[health]\ndeadline = 20\n"
+        text += "\n[policy]\nauto = all\n\n[health]\ndeadline = 20\n"
+        if (fault or "").startswith("watchdog"):
+            text += f"hook-timeout = 20\n[watchdog]\ndevice = /dev/watchdog0\ntimeout = {WATCHDOG}\n"
+        return text
 
     def make(self, publisher, number, backstop, fault):
         tree = os.path.join(self.folder, f"tree-{number}")
@@ -121,24 +134,36 @@ class Images:
         shutil.copy(publisher.root, f"{tree}/usr/share/pawl/root.json")
         shutil.copy(backstop, f"{tree}/usr/share/pawl/backstop.json")
         shutil.copy(f"{publisher.server}/ca.pem", f"{tree}/etc/pawl/ca.pem")
-        write(f"{tree}/etc/pawl/pawl.conf", self.configure(publisher))
+        write(f"{tree}/etc/pawl/pawl.conf", self.configure(publisher, fault))
         write(f"{tree}/etc/release", f"{number}\n")
         write(f"{tree}/usr/lib/pawl/hooks/health/required.d/10-check",
               f"#!/bin/sh\nexit {1 if fault == 'unhealthy' else 0}\n", 0o755)
-        if fault in self.SPOILERS:
-            write(f"{tree}/etc/spoiler", f"#!/bin/sh\n{self.SPOILERS[fault]}\n", 0o755)
+        for name, spoilers in (("spoiler", self.SPOILERS), ("late-spoiler", self.LATE_SPOILERS)):
+            if fault in spoilers:
+                write(f"{tree}/etc/{name}", f"#!/bin/sh\n{spoilers[fault]}\n", 0o755)
+        if (fault or "").startswith("watchdog"):
+            write(f"{tree}/etc/no-feeder", "the watchdog is Pawl's\n")
         if fault == "hang":
             with open(f"{tree}/boot/Image", "wb") as f:
                 f.write(hanging_kernel())
-        image = os.path.join(self.folder, f"rootfs-{number}.ext4")
+        made = {"rootfs": os.path.join(self.folder, f"rootfs-{number}.ext4")}
         command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^orphan_file", "-E",
-                "root_owner=0:0", "-d", tree, image, f"{self.mib}M")
+                "root_owner=0:0", "-d", tree, made["rootfs"], f"{ROOTFS_MIB}M")
         shutil.rmtree(tree)
         if fault == "truncated":
-            size = os.path.getsize(image)
-            os.truncate(image, size // 2)
-            os.truncate(image, size)
-        return image
+            size = os.path.getsize(made["rootfs"])
+            os.truncate(made["rootfs"], size // 2)
+            os.truncate(made["rootfs"], size)
+        if os.path.isdir(self.boot):
+            made["boot"] = os.path.join(self.folder, f"boot-{number}.vfat")
+            self.make_boot(made["boot"])
+        return made
+
+    def make_boot(self, image):
+        """The boot partition, as the README of the layout says."""
+        command("mkfs.vfat", "-C", image, str(BOOT_MIB << 10))
+        command("mcopy", "-i", image, *[os.path.join(self.boot, f)
+                                        for f in sorted(os.listdir(self.boot))], "::/")
 
 
 def write(path, text, mode=0o644):
@@ -150,20 +175,27 @@ def write(path, text, mode=0o644):
 class Disk:
     """The device's disk, as an outsider reads it."""
 
-    MBR = ("boot", "rootfs-a", "rootfs-b", "data")  # which has no names
+    MBR = {  # which has no names
+        "raspberrypi-uboot": ("boot", "rootfs-a", "rootfs-b", "data"),
+        "raspberrypi-tryboot": ("autoboot", "boot-a", "boot-b", "", "rootfs-a", "rootfs-b", "data"),
+    }
 
-    def __init__(self, path, layout, slot_mib, data_mib):
+    def __init__(self, path, layout):
         self.path = path
         table = json.loads(command("sfdisk", "--json", path))["partitiontable"]
-        self.parts = {p.get("name", mbr): p["start"] * 512
-                      for p, mbr in zip(table["partitions"], (*self.MBR, ""))}
-        # Images are smaller than their partitions.
-        self.slot_size = slot_mib * MIB
-        self.data_size = data_mib * MIB
+        rows = table["partitions"]
+        names = self.MBR.get(layout) or [p["name"] for p in rows]
+        self.parts = {name: p["start"] * 512 for p, name in zip(rows, names)}
+        self.images = {"rootfs": ROOTFS_MIB, **({"boot": BOOT_MIB} if "boot-a" in names else {})}
+        # What decides the boot: (offset, size) of each copy of the environment, or of the file
+        # system with autoboot.txt.
+        if "autoboot" in names:
+            self.copies = [(self.parts["autoboot"], rows[0]["size"] * 512)]
+            return
         with open(os.path.join(SOURCE, "partitions/layouts", layout, "fw_env.config"),
                   encoding="ascii") as f:
-            rows = [line.split() for line in f if line.strip() and line[0] != "#"]
-        self.copies = [(int(r[1], 16), int(r[2], 16)) for r in rows]
+            lines = [line.split() for line in f if line.strip() and line[0] != "#"]
+        self.copies = [(int(r[1], 16), int(r[2], 16)) for r in lines]
 
     def read(self, offset, size):
         with open(self.path, "rb") as f:
@@ -171,24 +203,26 @@ class Disk:
             return f.read(size)
 
     def environment(self):
-        """A digest of both copies: the same when nothing was written."""
+        """Digests of it: the same when nothing was written."""
         return [hashlib.sha256(self.read(*c)).hexdigest() for c in self.copies]
 
     def release_in(self, slot, publisher):
         """The release whose signed leaves are all in the slot; None when there is none."""
-        part = self.path + ".slot"
-        with open(part, "wb") as f:
-            f.write(self.read(self.parts["rootfs-" + slot.lower()], self.slot_size))
+        parts = {name: f"{self.path}.{name}" for name in self.images}
+        for name, mib in self.images.items():
+            with open(parts[name], "wb") as f:
+                f.write(self.read(self.parts[f"{name}-{slot.lower()}"], mib * MIB))
         releases = check_slot.load_releases(publisher.public, "demo")
-        number, _ = check_slot.release_of(releases, {"rootfs": part})
-        os.unlink(part)
+        number, _ = check_slot.release_of(releases, parts)
+        for part in parts.values():
+            os.unlink(part)
         return number
 
     def journal(self):
         """Milestones on the data partition, after the file system's own recovery."""
         part = self.path + ".data"
         with open(part, "wb") as f:
-            f.write(self.read(self.parts["data"], self.data_size))
+            f.write(self.read(self.parts["data"], DATA_MIB * MIB))
         subprocess.run(["e2fsck", "-fy", part], stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, env=dict(os.environ, PATH=PATH), check=False)
         out = self.path + ".journal"

@@ -26,6 +26,7 @@ class Machine:
         self.arguments = arguments
         self.process = None
         self.resets = []  # reasons as QEMU gives them, in order
+        self.shutdown = None  # the reason, when the machine ended by itself
         self.watchdogs = 0
         self.by_harness = []
         self.text = ""
@@ -43,7 +44,9 @@ class Machine:
             self.arguments + ["-display", "none", "-qmp", f"unix:{path},server=on,wait=off"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=open(os.path.join(self.folder, "qemu.err"), "a"), cwd=self.folder)
-        threading.Thread(target=self.read_console, args=(self.process.stdout,), daemon=True).start()
+        self.console = threading.Thread(target=self.read_console, args=(self.process.stdout,),
+                                        daemon=True)
+        self.console.start()
         self.connect(path)
 
     def kill(self):
@@ -69,12 +72,14 @@ class Machine:
             data = stream.read1(65536)
             if not data:
                 break
-            text = data.decode("utf-8", "replace").replace("\r", "")
-            self.log.write(text)
-            self.log.flush()
-            with self.changed:
-                self.text += text
-                self.changed.notify_all()
+            self.say(data.decode("utf-8", "replace").replace("\r", ""))
+
+    def say(self, text):
+        self.log.write(text)
+        self.log.flush()
+        with self.changed:
+            self.text += text
+            self.changed.notify_all()
 
     def expect(self, pattern, seconds):
         """Waits for a pattern after what was seen before; returns the match."""
@@ -117,7 +122,8 @@ class Machine:
         stream = self.socket.makefile("r", encoding="utf-8")
         stream.readline()
         self.qmp("qmp_capabilities")
-        threading.Thread(target=self.read_events, args=(stream,), daemon=True).start()
+        self.events = threading.Thread(target=self.read_events, args=(stream,), daemon=True)
+        self.events.start()
 
     def qmp(self, command):
         self.socket.sendall((json.dumps({"execute": command}) + "\n").encode())
@@ -128,6 +134,8 @@ class Machine:
                 event = json.loads(line)
                 if event.get("event") == "RESET":
                     self.resets.append(event["data"]["reason"])
+                elif event.get("event") == "SHUTDOWN":
+                    self.shutdown = event["data"]["reason"]
                 elif event.get("event") == "WATCHDOG":
                     self.watchdogs += 1
         except (OSError, ValueError):

@@ -17,23 +17,50 @@ here=$PAWL_SOURCE/tests/boot
 
 mkdir -p "$out"
 boot_package linux busybox-static
-bash "$here/uboot.sh" "$layout" "$out"
-sh "$PAWL_SOURCE/partitions/layouts/make-boot-scr.sh" "$PAWL_SOURCE/partitions/layouts/$layout" \
-	"$out/boot.scr" >/dev/null
+if [ "$layout" != raspberrypi-tryboot ]; then
+	bash "$here/uboot.sh" "$layout" "$out"
+	sh "$PAWL_SOURCE/partitions/layouts/make-boot-scr.sh" "$PAWL_SOURCE/partitions/layouts/$layout" \
+		"$out/boot.scr" >/dev/null
+fi
 
-rm -rf "$out/tree"
+rm -rf "$out/tree" "$out/boot-tree"
 rootfs_make "$out/tree" "$layout"
 kernel=$(echo "$boot_cache"/linux/boot/vmlinuz-*)
 # U-Boot reads these cards at a few MB a second.
 [ -e "$boot_cache/Image.gz" ] || gzip -6nc "$kernel" >"$boot_cache/Image.gz"
 cp "$boot_cache/Image.gz" "$out/tree/boot/Image"
-case $layout in
-qemu-arm64)
+
+# virt_rootfs DATA-DEVICE: what QEMU's machine `virt` needs
+virt_rootfs() {
 	rootfs_initrd "$out/tree/boot/initrd" sdhci_pci ext4 virtio_pci virtio_net
 	rootfs_modules "$out/watchdog" i6300esb
 	mkdir -p "$out/tree/lib/modules"
 	cp "$out/watchdog/i6300esb.ko" "$out/tree/lib/modules/"
-	echo /dev/mmcblk0p5 >"$out/tree/etc/data-device"
+	echo "$1" >"$out/tree/etc/data-device"
+}
+
+case $layout in
+qemu-arm64)
+	virt_rootfs /dev/mmcblk0p5
+	;;
+raspberrypi-tryboot)
+	virt_rootfs /dev/mmcblk0p7
+	mkdir "$out/boot-tree"
+	mv "$out/tree/boot/Image" "$out/boot-tree/kernel8.img"
+	mv "$out/tree/boot/initrd" "$out/boot-tree/initramfs8"
+	cp "$PAWL_SOURCE/partitions/layouts/$layout/config.txt" "$out/boot-tree/"
+	# This machine has no screen.
+	for slot in a b; do
+		sed 's/ console=tty1//' "$PAWL_SOURCE/partitions/layouts/$layout/cmdline-$slot.txt" \
+			>"$out/boot-tree/cmdline-$slot.txt"
+	done
+	# By this device Pawl knows the kernel of Raspberry Pi, which hands the argument of a reboot to
+	# the firmware. Here the kernel says it on its console, and pi.py listens.
+	cat >"$out/tree/etc/devices" <<-'SH'
+		#!/bin/sh
+		: >/dev/vcio
+	SH
+	chmod 755 "$out/tree/etc/devices"
 	;;
 raspberrypi-uboot)
 	rootfs_initrd "$out/tree/boot/initrd" bcm2835_wdt bcm2835 sdhci_iproc ext4 phy_generic dwc2 \

@@ -93,7 +93,8 @@ rootfs_make() {
 	cp "$PAWL_ARM64" "$tree/usr/bin/pawl"
 	"${STRIP_ARM64:-aarch64-linux-gnu-strip}" "$tree/usr/bin/pawl"
 	rootfs_libs "$tree" "$PAWL_ARM64" || return 1
-	cp "$PAWL_SOURCE/partitions/layouts/$layout/fw_env.config" "$tree/etc/"
+	[ ! -e "$PAWL_SOURCE/partitions/layouts/$layout/fw_env.config" ] ||
+		cp "$PAWL_SOURCE/partitions/layouts/$layout/fw_env.config" "$tree/etc/"
 	cp "$PAWL_SOURCE/tests/boot/guest/rc" "$PAWL_SOURCE/tests/boot/guest/inittab" "$tree/etc/"
 	cp "$PAWL_SOURCE/tests/boot/guest/console" "$tree/sbin/console"
 	printf 'root:x:0:0:root:/:/bin/sh\n' >"$tree/etc/passwd"

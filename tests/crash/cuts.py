@@ -77,6 +77,7 @@ class Server:
                 pass
 
         self.is_cut = False
+        self.refusals = 0  # requests to refuse before the agent is killed
         self.http = Threads(("127.0.0.1", self.port), Handler)
         self.port = self.http.server_address[1]
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02},
@@ -113,7 +114,11 @@ class Server:
 
     def answer(self, handler):
         path = os.path.join(self.folder, handler.path.lstrip("/"))
-        if self.is_cut:
+        if self.refusals:
+            self.refusals -= 1
+            if not self.refusals:
+                self.agent.kill()
+        if self.is_cut or self.refusals:
             self.end(handler)
             return
         if not os.path.isfile(path):
@@ -159,6 +164,10 @@ class Server:
                     return
                 if kind == "agent" and self.agent:
                     self.agent.kill()
+                    return
+                if kind == "waiting agent":
+                    self.refusals = 2
+                    self.end(handler)
                     return
                 if kind == "server":
                     self.stopped.clear()
@@ -369,10 +378,14 @@ def one_device(folder, publisher, server, start, r, budget):
     # A device without the right old image fetches all, one with it some: cuts at any place of it.
     reach = {0: total, 1: total // 2, 4: total // 8}[start]
     while cuts < budget:
-        kind = r.choice(["connection", "server", "agent"])
         frames, leaves = case.whole_frames(), case.right_leaves()
-        # Early and late: what came before the cut must be worth fetching again.
-        status, fired = case.poll(kind, r.randrange(1, reach))
+        if cuts:
+            kind, place = r.choice(["connection", "server", "agent"]), r.randrange(1, reach)
+        else:
+            # Killed while it waits for more, late, the agent has stored what came before: the
+            # next run certainly has something that it must not fetch again.
+            kind, place = "waiting agent", reach * 3 // 4
+        status, fired = case.poll(kind, place)
         case.judge(frames, leaves)
         if kind == "connection":
             case.judge_resumption()
@@ -400,12 +413,13 @@ def main():
     try:
         publisher = Publisher(folder)
         server = Server(publisher.public)
-        while cuts < wanted and not failed:
+        each = max(2, min(6, wanted // 3))
+        while (cuts < wanted or devices < 3) and not failed:
             start = (4, 1, 0)[devices % 3]
             devices += 1
             try:
                 cuts += one_device(os.path.join(folder, "device"), publisher, server, start, r,
-                                   min(6, wanted - cuts))
+                                   each)
             except Wrong as e:
                 print(f"not ok {devices} - device {devices} from release {start}: {e}")
                 failed = 1

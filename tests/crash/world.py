@@ -83,7 +83,7 @@ class Publisher:
     def keep(self, name):
         shutil.copytree(os.path.join(self.workspace, "public"), os.path.join(self.folder, name))
 
-    def publish(self, release, name):
+    def publish(self, release, name, *options):
         tree = self.tree(release)
         os.makedirs(os.path.join(tree, "share"))
         self.repo("allot", "--out", os.path.join(tree, "share/backstop.json"))
@@ -96,7 +96,7 @@ class Publisher:
             images += ["--image", f"{image}={self.image(release, image)}:{FORMATS[image]}"]
         self.repo("release", "--release", str(release), "--version", f"{release}.0",
                   "--compatible", "demo-board", "--class", "functional", "--support-end",
-                  "2099-12-31", "--level", "1", *images)
+                  "2099-12-31", "--level", "1", *images, *options)
         self.repo("publish")
         self.keep(name)
 
