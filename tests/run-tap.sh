@@ -5,7 +5,7 @@
 # usage: run-tap.sh PROGRAM...
 #   PAWL_RUNNER  put before each program (valgrind ...)
 #   TAP_TIMEOUT  seconds for each program, default 900
-#   TAP_JOBS     how many at a time, default the number of processors
+#   TAP_JOBS     how many at a time, default two per processor: half of the time tests wait
 set -u
 
 # Scripts run by their own shell, whether the file is executable or not.
@@ -66,7 +66,7 @@ fi
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-printf '%s\n' "$@" | xargs -P "${TAP_JOBS:-$(nproc)}" -I '{}' sh "$0" --one "$dir" '{}'
+printf '%s\n' "$@" | xargs -P "${TAP_JOBS:-$((2 * $(nproc)))}" -I '{}' sh "$0" --one "$dir" '{}'
 cat "$dir"/out.*.count >"$dir/counts"
 passed=$(awk '{ n += $1 } END { print n + 0 }' "$dir/counts")
 failed=$(awk '{ n += $2 } END { print n + 0 }' "$dir/counts")
