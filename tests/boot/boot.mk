@@ -3,18 +3,22 @@
 # U-Boot's own sandbox. What comes from Debian's registry is kept in ~/.cache/pawl-boot
 # (PAWL_BOOT_CACHE), which is thrown away by hand.
 #: make check-boot         updates, bad releases and power cuts on QEMU arm64 with a real U-Boot
-#: make check-boot-long    the same, all scenarios, and 50 update cycles
+#: make check-boot-ci      four of these, for every change
+#: make check-boot-long    the same, all scenarios, and the cycles
+#: make check-boot-cycles  50 updates one after the other (PAWL_CYCLES=50)
 #: make check-boot-rpi     an update and a release that panics on QEMU's Raspberry Pi 3
 #: make check-boot-tryboot the same with the firmware's own A/B, which a script plays
 #: make check-boot-sandbox every boot state: the shipped boot script against the simulated loader
 
 BOOT_OUT = $(abspath $(O))/boot
 BOOT_ENV = PAWL_ARM64=$(abspath $(O)-arm64)/pawl PAWL_BOOT_OUT=$(BOOT_OUT)
-BOOT_SCRIPTS := $(sort $(wildcard $(S)/tests/boot/qemu_arm64_*.sh))
-BOOT_PI_SCRIPTS := $(sort $(wildcard $(S)/tests/boot/tryboot_*.sh))
+boot_scripts = $(sort $(wildcard $(S)/tests/boot/$(1)_*.sh))
+BOOT_CYCLES := $(S)/tests/boot/cycles.sh
+BOOT_GOALS := check-boot check-boot-ci check-boot-long check-boot-cycles check-boot-rpi \
+	check-boot-tryboot
 
 # As for check: packages first, then a make that sees them.
-check-boot check-boot-long check-boot-rpi check-boot-tryboot: deps-boot
+$(BOOT_GOALS): deps-boot
 	+$(Q)$(ARM64_MAKE) $(O)-arm64/pawl
 	+$(Q)$(SUBMAKE) $@-here
 
@@ -22,16 +26,24 @@ boot-prepared-%: programs
 	$(Q)cd $(S) && $(TEST_ENV) $(BOOT_ENV) bash tests/boot/prepare.sh $* $(BOOT_OUT)/$*
 
 check-boot-here: boot-prepared-qemu-arm64
-	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV))
+	$(call run_tap,$(call boot_scripts,qemu_arm64),$(BOOT_ENV))
 
-check-boot-rpi-here: boot-prepared-raspberrypi-uboot
-	$(call run_tap,$(S)/tests/boot/raspberrypi_update.sh,$(BOOT_ENV) TAP_TIMEOUT=3600)
-
-check-boot-tryboot-here: boot-prepared-raspberrypi-tryboot
-	$(call run_tap,$(BOOT_PI_SCRIPTS),$(BOOT_ENV) TAP_TIMEOUT=3600)
+check-boot-ci-here: boot-prepared-qemu-arm64
+	$(call run_tap,$(call boot_scripts,ci),$(BOOT_ENV))
 
 check-boot-long-here: boot-prepared-qemu-arm64
-	$(call run_tap,$(BOOT_SCRIPTS),$(BOOT_ENV) PAWL_LONG=1 TAP_TIMEOUT=14400)
+	$(call run_tap,$(BOOT_CYCLES) $(call boot_scripts,qemu_arm64),$(BOOT_ENV) PAWL_LONG=1 \
+		TAP_TIMEOUT=14400)
+
+check-boot-cycles-here: boot-prepared-qemu-arm64
+	$(call run_tap,$(BOOT_CYCLES),$(BOOT_ENV) TAP_TIMEOUT=14400)
+
+# PAWL_LONG=1 for all scenarios.
+check-boot-rpi-here: boot-prepared-raspberrypi-uboot
+	$(call run_tap,$(call boot_scripts,raspberrypi),$(BOOT_ENV) TAP_TIMEOUT=3600)
+
+check-boot-tryboot-here: boot-prepared-raspberrypi-tryboot
+	$(call run_tap,$(call boot_scripts,tryboot),$(BOOT_ENV) TAP_TIMEOUT=3600)
 
 check-boot-sandbox: deps-boot
 	+$(Q)$(SUBMAKE) check-boot-sandbox-here
@@ -43,5 +55,4 @@ check-boot-sandbox-here: $(O)/pawl
 deps-boot:
 	$(Q)sh $(S)/scripts/deps.sh build check cross boot
 
-.PHONY: check-boot check-boot-long check-boot-rpi check-boot-here check-boot-long-here \
-	check-boot-rpi-here check-boot-tryboot check-boot-tryboot-here check-boot-sandbox check-boot-sandbox-here deps-boot
+.PHONY: $(BOOT_GOALS) $(BOOT_GOALS:=-here) check-boot-sandbox check-boot-sandbox-here deps-boot

@@ -6,6 +6,15 @@
 
 boot_cache=${PAWL_BOOT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pawl-boot}
 
+# boot_alone COMMAND...: while no other build changes the cache
+boot_alone() {
+	mkdir -p "$boot_cache"
+	(
+		flock 9
+		"$@"
+	) 9>"$boot_cache/lock"
+}
+
 # boot_apt COMMAND...: an apt command with lists of source packages and of arm64
 boot_apt() {
 	local apt=$boot_cache/apt suite key=/usr/share/keyrings/debian-archive-keyring.gpg

@@ -125,7 +125,8 @@ class Images:
         text = text.replace("[boot]\n", f"[boot]\ntries = {self.settings['tries']}\n")
         text += "\n[policy]\nauto = all\n\n[health]\ndeadline = 20\n"
         if (fault or "").startswith("watchdog"):
-            text += f"hook-timeout = 20\n[watchdog]\ndevice = /dev/watchdog0\ntimeout = {WATCHDOG}\n"
+            text += "hook-timeout = 20\n\n[watchdog]\ndevice = /dev/watchdog0\n"
+            text += f"timeout = {WATCHDOG}\n"
         return text
 
     def make(self, publisher, number, backstop, fault):
@@ -186,6 +187,7 @@ class Disk:
         rows = table["partitions"]
         names = self.MBR.get(layout) or [p["name"] for p in rows]
         self.parts = {name: p["start"] * 512 for p, name in zip(rows, names)}
+        self.autoboot_at = 0
         self.images = {"rootfs": ROOTFS_MIB, **({"boot": BOOT_MIB} if "boot-a" in names else {})}
         # What decides the boot: (offset, size) of each copy of the environment, or of the file
         # system with autoboot.txt.
@@ -205,6 +207,21 @@ class Disk:
     def environment(self):
         """Digests of it: the same when nothing was written."""
         return [hashlib.sha256(self.read(*c)).hexdigest() for c in self.copies]
+
+    def sector(self):
+        """Where autoboot.txt lies: the layout's file system has one place for it."""
+        if not self.autoboot_at:
+            at = self.read(*self.copies[0]).find(b"[all]\ntryboot_a_b")
+            self.autoboot_at = self.copies[0][0] + at
+        return self.autoboot_at
+
+    def autoboot(self):
+        return self.read(self.sector(), 512)
+
+    def write_autoboot(self, text):
+        with open(self.path, "r+b") as f:
+            f.seek(self.sector())
+            f.write(text)
 
     def release_in(self, slot, publisher):
         """The release whose signed leaves are all in the slot; None when there is none."""

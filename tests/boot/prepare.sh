@@ -16,7 +16,7 @@ here=$PAWL_SOURCE/tests/boot
 . "$here/rootfs.sh"
 
 mkdir -p "$out"
-boot_package linux busybox-static
+boot_alone boot_package linux busybox-static
 if [ "$layout" != raspberrypi-tryboot ]; then
 	bash "$here/uboot.sh" "$layout" "$out"
 	sh "$PAWL_SOURCE/partitions/layouts/make-boot-scr.sh" "$PAWL_SOURCE/partitions/layouts/$layout" \
@@ -27,7 +27,10 @@ rm -rf "$out/tree" "$out/boot-tree"
 rootfs_make "$out/tree" "$layout"
 kernel=$(echo "$boot_cache"/linux/boot/vmlinuz-*)
 # U-Boot reads these cards at a few MB a second.
-[ -e "$boot_cache/Image.gz" ] || gzip -6nc "$kernel" >"$boot_cache/Image.gz"
+[ "$boot_cache/Image.gz" -nt "$kernel" ] || {
+	gzip -6nc "$kernel" >"$boot_cache/Image.gz.$$"
+	mv "$boot_cache/Image.gz.$$" "$boot_cache/Image.gz"
+}
 cp "$boot_cache/Image.gz" "$out/tree/boot/Image"
 
 # virt_rootfs DATA-DEVICE: what QEMU's machine `virt` needs

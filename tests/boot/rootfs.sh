@@ -95,6 +95,9 @@ rootfs_make() {
 	rootfs_libs "$tree" "$PAWL_ARM64" || return 1
 	[ ! -e "$PAWL_SOURCE/partitions/layouts/$layout/fw_env.config" ] ||
 		cp "$PAWL_SOURCE/partitions/layouts/$layout/fw_env.config" "$tree/etc/"
+	# As the README of the layout says; it repairs a lost environment.
+	[ ! -e "$PAWL_SOURCE/partitions/layouts/$layout/env.txt" ] ||
+		cp "$PAWL_SOURCE/partitions/layouts/$layout/env.txt" "$tree/etc/u-boot-initial-env"
 	cp "$PAWL_SOURCE/tests/boot/guest/rc" "$PAWL_SOURCE/tests/boot/guest/inittab" "$tree/etc/"
 	cp "$PAWL_SOURCE/tests/boot/guest/console" "$tree/sbin/console"
 	printf 'root:x:0:0:root:/:/bin/sh\n' >"$tree/etc/passwd"

@@ -16,6 +16,7 @@ layout=$1 out=$2
 
 fragment=$here/../../partitions/layouts/$layout/u-boot-fragment.config
 flags=(CROSS_COMPILE=aarch64-linux-gnu-)
+targets=(u-boot.bin)
 case $layout in
 qemu-arm64)
 	board=qemu_arm64
@@ -27,6 +28,7 @@ sandbox)
 	board=sandbox
 	fragment=$here/sandbox.config
 	flags=(NO_SDL=1 NO_LTO=1)
+	targets=(u-boot u-boot.dtb)
 	;;
 *)
 	echo "$0: unknown layout $layout" >&2
@@ -34,11 +36,32 @@ sandbox)
 	;;
 esac
 
-boot_uboot_source
+boot_alone boot_uboot_source
 source=$boot_cache/u-boot
 stamp=$(cat "$fragment" "$0" "$here/sandbox.dtsi" "$source/debian/changelog" | sha256sum)
 kept=$boot_cache/built-$layout
-if [ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ]; then
+
+# Options that this version does not know, or does not allow, must not pass in silence.
+check_options() {
+	local refused
+	refused=$(grep -E '^(CONFIG_|# CONFIG_)' "$fragment" | grep -v CONFIG_ENV_REDUNDANT |
+		while read -r line; do
+			name=$(echo "$line" | grep -oE 'CONFIG_[A-Z0-9_]+' | head -n 1)
+			case $line in
+			"# "*) grep "^$name=" "$1" || true ;;
+			*) grep -qxF "$line" "$1" || echo "$line" ;;
+			esac
+		done)
+	[ -z "$refused" ] || {
+		printf 'uboot.sh: %s: the configuration is not what the fragment says:\n%s\n' \
+			"$layout" "$refused" >&2
+		return 1
+	}
+}
+
+build() {
+	# Another build may have made it while this one waited.
+	[ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 	build=$(mktemp -d "$boot_cache/build.XXXXXX")
 	trap 'rm -rf "$build"' EXIT
 	if [ "$layout" = sandbox ]; then
@@ -49,27 +72,13 @@ if [ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ]; then
 		cat "$here/sandbox.dtsi" >>"$source/arch/sandbox/dts/sandbox.dts"
 	fi
 	make -s -C "$source" O="$build" "${board}_defconfig"
-	(cd "$build" && sh "$source/scripts/kconfig/merge_config.sh" -m -O . .config "$fragment" >/dev/null)
-	# Options that this version does not know, or does not allow, must not pass in silence.
+	(cd "$build" && sh "$source/scripts/kconfig/merge_config.sh" -m -O . .config "$fragment") >/dev/null
 	make -s -C "$source" O="$build" olddefconfig 2>/dev/null
-	refused=$(grep -E '^(CONFIG_|# CONFIG_)' "$fragment" | grep -v CONFIG_ENV_REDUNDANT |
-		while read -r line; do
-			name=$(echo "$line" | grep -oE 'CONFIG_[A-Z0-9_]+' | head -n 1)
-			case $line in
-			"# "*) grep "^$name=" "$build/.config" || true ;;
-			*) grep -qxF "$line" "$build/.config" || echo "$line" ;;
-			esac
-		done)
-	[ -z "$refused" ] || {
-		printf 'uboot.sh: %s: the configuration is not what the fragment says:\n%s\n' "$layout" "$refused" >&2
-		exit 1
-	}
-	if [ "$layout" = sandbox ]; then
-		make -s -j"$(nproc)" -C "$source" O="$build" "${flags[@]}" u-boot u-boot.dtb >"$build/log" 2>&1 ||
-			{ tail -n 40 "$build/log" >&2 && exit 1; }
-	else
-		make -s -j"$(nproc)" -C "$source" O="$build" "${flags[@]}" u-boot.bin >"$build/log" 2>&1 ||
-			{ tail -n 40 "$build/log" >&2 && exit 1; }
+	check_options "$build/.config"
+	if ! make -s -j"$(nproc)" -C "$source" O="$build" "${flags[@]}" "${targets[@]}" \
+		>"$build/log" 2>&1; then
+		tail -n 40 "$build/log" >&2
+		return 1
 	fi
 	rm -rf "$kept"
 	mkdir -p "$kept"
@@ -77,6 +86,8 @@ if [ "$(cat "$kept/stamp" 2>/dev/null)" != "$stamp" ]; then
 		[ ! -e "$build/$file" ] || cp "$build/$file" "$kept/"
 	done
 	printf '%s\n' "$stamp" >"$kept/stamp"
-fi
+}
+
+boot_alone build
 mkdir -p "$out"
 cp "$kept"/u-boot* "$out/"
