@@ -138,7 +138,8 @@ int offer_from_bundle(struct session *s, const struct running *d, const char *pl
 		return -1;
 	if (open_bundle(s, place, out, e) < 0 ||
 		judge_bundle(s, d, r, store, !is_url(place), out, e) < 0) {
-		return err_wrap(e, "%s", out->place);
+		/* What is wrong with the file itself names it already. */
+		return strstr(e->text, out->place) ? -1 : err_wrap(e, "%s", out->place);
 	}
 	out->objects = bundle_objects(out->bundle);
 	return 0;

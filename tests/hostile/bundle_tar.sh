@@ -37,6 +37,8 @@ other() {
 rm "$T/now/2.pawl"
 hostile_bundle "no file" E_NOTFOUND --word 2.pawl
 other "an empty file" E_BUNDLE touch "$T/now/2.pawl"
+named=$("$PAWL" --root "$D" install "$T/now/2.pawl" 2>&1 | grep -o '2\.pawl' | wc -l)
+tap_result "$((named != 1))" "the message names the file once"
 other "one byte" E_BUNDLE sh -c "echo >'$T/now/2.pawl'"
 other "a folder" E_BUNDLE mkdir "$T/now/2.pawl"
 other "a FIFO" E_BUNDLE mkfifo "$T/now/2.pawl"
