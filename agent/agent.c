@@ -92,6 +92,25 @@ int agent_install(struct session *s, struct running *d, struct offer *o, struct 
 	return agent_continue(s, d, e);
 }
 
+/*
+ * The trial stands: an environment that cannot be read now must not turn that into
+ * a reported failure. The store itself was read back.
+ */
+static void look_again(struct session *s, struct running *d)
+{
+	struct running now;
+	struct err why = {0};
+
+	if (running_identify(&s->config, s->boot, &now, &why) == 0) {
+		*d = now;
+		return;
+	}
+	log_line(&s->log, LOG_LEVEL_WARN, "not-looked-at-again code=%s reason=\"%s\"",
+		err_name(why.code), why.text);
+	d->facts.trial = s->state.txn.target;
+	d->facts.tries = s->config.tries;
+}
+
 int agent_continue(struct session *s, struct running *d, struct err *e)
 {
 	const struct state_txn *t = &s->state.txn;
@@ -109,7 +128,8 @@ int agent_continue(struct session *s, struct running *d, struct err *e)
 		return 0;
 	if (txn_activate(s, d, e) < 0)
 		return -1;
-	return running_identify(&s->config, s->boot, d, e);
+	look_again(s, d);
+	return 0;
 }
 
 /*

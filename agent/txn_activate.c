@@ -20,6 +20,19 @@ static int run_stage(struct session *s, enum hook_stage stage, struct err *e)
 	return hooks_run(&hooks, stage, facts.facts, facts.count, &sink, e);
 }
 
+/*
+ * For what stands already and is found again at the next start, whatever the state
+ * says: a full data partition must not turn it into a reported failure.
+ */
+static void store_if_it_can(struct session *s)
+{
+	struct err not_stored = {0};
+
+	if (session_store(s, &not_stored) < 0)
+		log_line(
+			&s->log, LOG_LEVEL_WARN, "state-not-stored reason=\"%s\"", not_stored.text);
+}
+
 /* What passes today; a relative check that fails today is no reason to refuse the new system. */
 static void take_baseline(struct session *s)
 {
@@ -56,11 +69,29 @@ static int run_pre_activate(struct session *s, struct err *e)
 	return rc;
 }
 
+/* It may fail every hour until somebody repairs the environment: one milestone for all. */
+static void record_activation(struct session *s, enum journal_outcome out, enum err_code rc)
+{
+	const struct state_txn *t = &s->state.txn;
+	bool again = t->why != E_OK && (out == JOURNAL_INTENT || rc == t->why);
+
+	session_record(s, again ? JOURNAL_INSTALL_AGAIN : JOURNAL_ACTIVATE, out, rc,
+		session_release_data(
+			t->release, state_slot_of(&s->state, t->target)->epoch, t->manifest));
+}
+
+static int not_activated(struct session *s, const struct err *why)
+{
+	record_activation(s, JOURNAL_FAIL, why->code);
+	s->state.txn.why = why->code;
+	store_if_it_can(s);
+	return -1;
+}
+
 int txn_activate(struct session *s, const struct running *d, struct err *e)
 {
 	struct state_txn *t = &s->state.txn;
 	const struct state_slot *slot = state_slot_of(&s->state, t->target);
-	struct err not_stored = {0};
 
 	if (slot->status != STATE_SLOT_WRITTEN || t->target != d->target)
 		return err_set(
@@ -69,20 +100,16 @@ int txn_activate(struct session *s, const struct running *d, struct err *e)
 		return -1;
 	take_baseline(s);
 	s->state.health_runs = 0;
-	session_record(s, JOURNAL_ACTIVATE, JOURNAL_INTENT, E_OK,
-		session_release_data(t->release, slot->epoch, t->manifest));
+	record_activation(s, JOURNAL_INTENT, E_OK);
 	if (session_store(s, e) < 0)
 		return -1;
 	/* The commit point of the install: from here the next boot tries the new slot. */
 	if (boot_set_trial(s->boot, t->target, s->config.tries, e) < 0)
-		return -1;
-	session_record(s, JOURNAL_ACTIVATE, JOURNAL_OK, E_OK,
-		session_release_data(t->release, slot->epoch, t->manifest));
+		return not_activated(s, e);
+	record_activation(s, JOURNAL_OK, E_OK);
+	t->why = E_OK;
 	t->phase = STATE_TXN_ACTIVATED;
-	/* The trial stands; a full data partition must not turn this into a reported failure. */
-	if (session_store(s, &not_stored) < 0)
-		log_line(
-			&s->log, LOG_LEVEL_WARN, "state-not-stored reason=\"%s\"", not_stored.text);
+	store_if_it_can(s);
 	log_line(&s->log, LOG_LEVEL_INFO, "activated slot=%c release=%llu tries=%u", t->target,
 		(unsigned long long)t->release, s->config.tries);
 	return 0;
@@ -99,8 +126,11 @@ int txn_cancel(struct session *s, const struct running *d, const struct err *why
 	t->phase = STATE_TXN_WRITTEN;
 	if (session_store(s, e) < 0)
 		return -1;
-	if (d->facts.trial && boot_cancel(s->boot, 0, e) < 0)
+	if (d->facts.trial && boot_cancel(s->boot, 0, e) < 0) {
+		session_record(s, JOURNAL_RELEASE_HELD, JOURNAL_FAIL, e->code,
+			session_release_data(t->release, slot->epoch, t->manifest));
 		return -1;
+	}
 	session_record(s, JOURNAL_RELEASE_HELD, JOURNAL_OK, why->code,
 		session_release_data(t->release, slot->epoch, t->manifest));
 	t->phase = STATE_TXN_NONE;
@@ -124,8 +154,11 @@ int txn_go_back(struct session *s, const struct running *d, struct err *e)
 	s->state.baseline = (struct health_baseline){0};
 	if (session_store(s, e) < 0)
 		return -1;
-	if (boot_set_trial(s->boot, d->target, s->config.tries, e) < 0)
+	if (boot_set_trial(s->boot, d->target, s->config.tries, e) < 0) {
+		session_record(s, JOURNAL_ROLLBACK, JOURNAL_FAIL, e->code,
+			session_release_data(from->release, from->epoch, from->manifest));
 		return -1;
+	}
 	*t = (struct state_txn){
 		.number = t->number + 1,
 		.phase = STATE_TXN_ACTIVATED,
@@ -137,7 +170,8 @@ int txn_go_back(struct session *s, const struct running *d, struct err *e)
 	memcpy(t->manifest, to->manifest, HASH_SIZE);
 	session_record(s, JOURNAL_ACTIVATE, JOURNAL_OK, E_OK,
 		session_release_data(to->release, to->epoch, to->manifest));
-	return session_store(s, e);
+	store_if_it_can(s);
+	return 0;
 }
 
 static bool in_window(const struct config *c)
@@ -182,8 +216,12 @@ int agent_reboot(struct session *s, bool now, bool *asked, struct err *e)
 	if (s->state.txn.phase == STATE_TXN_ACTIVATED && !s->baseline_fresh)
 		take_baseline(s);
 	session_record(s, JOURNAL_REBOOT, JOURNAL_INTENT, E_OK, NULL);
-	if (session_store(s, e) < 0)
-		return -1;
+	/* The trial waits for nothing else: its reboot must not wait for room on a full disk. */
+	store_if_it_can(s);
 	*asked = true;
-	return boot_reboot(s->boot, e);
+	if (boot_reboot(s->boot, e) < 0) {
+		session_record(s, JOURNAL_REBOOT, JOURNAL_FAIL, e->code, NULL);
+		return err_wrap(e, "the restart was asked for and failed; restart the machine");
+	}
+	return 0;
 }

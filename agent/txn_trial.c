@@ -63,16 +63,22 @@ int txn_commit(struct session *s, struct running *d, struct err *e)
 	session_record(s, JOURNAL_COMMIT, JOURNAL_INTENT, E_OK,
 		session_release_data(slot->release, slot->epoch, slot->manifest));
 	/* The commit point of the update: from here the new slot boots for good. */
-	if (boot_commit(s->boot, d->booted, fallback_of(s, d), e) < 0)
+	if (boot_commit(s->boot, d->booted, fallback_of(s, d), e) < 0) {
+		session_record(s, JOURNAL_COMMIT, JOURNAL_FAIL, e->code,
+			session_release_data(slot->release, slot->epoch, slot->manifest));
 		return -1;
+	}
 	if (d->on_trial)
 		watchdog_finish(&s->config, &s->log);
 	d->committed = d->booted;
 	d->on_trial = false;
 	d->fallback = false;
 	d->target = config_other_slot(d->booted);
-	if (txn_raise_floors(s, d, e) < 0)
-		return -1;
+	struct err not_stored = {0};
+	/* Committed it is, and the next start raises the floors again: no reason for a failed unit. */
+	if (txn_raise_floors(s, d, &not_stored) < 0)
+		log_line(&s->log, LOG_LEVEL_ERROR, "state-not-stored reason=\"%s\"",
+			not_stored.text);
 	log_line(&s->log, LOG_LEVEL_INFO, "committed slot=%c release=%" PRIu64, d->booted,
 		slot->release);
 	run_after(s, HOOK_COMMITTED, slot);

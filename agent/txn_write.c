@@ -259,6 +259,7 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 		stats.leaves_written, written.fetched, written.saved);
 	mark_slot(s, d, p, STATE_SLOT_WRITTEN);
 	s->state.txn.phase = STATE_TXN_WRITTEN;
+	s->state.txn.why = E_OK; /* of earlier tries; from here on, of the activation */
 	record_written(s, p, &stats, &written);
 	if (session_store(s, e) < 0)
 		return -1;
