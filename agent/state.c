@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
+#include "agent/base/hash.h"
 #include "agent/base/hex.h"
 #include "agent/base/json.h"
 #include "agent/base/must.h"
@@ -18,8 +21,10 @@
 
 #define STATE_NAME   "state.json"
 #define STATE_SCHEMA 1
+#define SUM_NAME     "sum" /* of the file without this member */
 #define BACKSTOP_MAX 4096
 #define NUMBER_MAX   (INT64_C(1) << 53)
+#define READ_TRIES   3
 
 static int read_backstop(const json_t *obj, struct backstop *b, struct err *e)
 {
@@ -113,15 +118,75 @@ static int check_schema(const json_t *obj, struct err *e)
 	return 0;
 }
 
+/*
+ * What cannot be read counts as lost, and is written anew: a seed, failures and
+ * slot records are gone then. So a bus that hiccups is asked again.
+ */
+static int read_file(int dir, struct buf *text, struct err *e)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+
+	for (int tries = READ_TRIES;; tries--) {
+		if (file_read(dir, STATE_NAME, text, e) == 0)
+			return 0;
+		if (e->code != E_IO || tries == 1)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	/* This says nothing of the file. */
+	if (e->sys == ENOMEM || e->sys == ENFILE || e->sys == EMFILE)
+		e->code = E_NOMEM;
+	return -1;
+}
+
+static char *dump(const json_t *obj)
+{
+	return json_dumps(obj, JSON_INDENT(1) | JSON_SORT_KEYS);
+}
+
+static int make_sum(const char *text, char hex[HASH_HEX_SIZE], struct err *e)
+{
+	uint8_t digest[HASH_SIZE];
+
+	if (hash_bytes(HASH_SHA256, text, strlen(text), digest, e) < 0)
+		return -1;
+	hash_to_hex(digest, hex);
+	return 0;
+}
+
+/*
+ * One wrong bit in a digit is JSON all the same, and a floor that nobody set. A
+ * file without a sum is an older agent's.
+ */
+static int check_sum(json_t *obj, struct err *e)
+{
+	const char *said = json_string_value(json_object_get(obj, SUM_NAME));
+	char want[HASH_HEX_SIZE];
+	char sum[HASH_HEX_SIZE];
+
+	if (!said)
+		return 0;
+	snprintf(want, sizeof(want), "%s", said);
+	json_object_del(obj, SUM_NAME);
+	AUTO_FREE char *text = dump(obj);
+	if (!text)
+		return err_set(e, E_NOMEM, "no memory for " STATE_NAME);
+	if (make_sum(text, sum, e) < 0)
+		return -1;
+	if (!MUST("state.sum", strcmp(sum, want) == 0))
+		return err_set(e, E_STATE, "its content differs from its own checksum");
+	return 0;
+}
+
 static int read_state(int dir, struct state *s, struct err *e)
 {
 	AUTO_BUF struct buf text = buf_make(STATE_FILE_MAX);
 	JSON_AUTO json_t *obj = NULL;
 
-	if (file_read(dir, STATE_NAME, &text, e) < 0)
+	if (read_file(dir, &text, e) < 0)
 		return -1;
 	if (json_read(text.data, text.len, &obj, e) < 0 || check_schema(obj, e) < 0 ||
-		state_field_read(state_table, obj, s, e) < 0) {
+		check_sum(obj, e) < 0 || state_field_read(state_table, obj, s, e) < 0) {
 		if (e->code != E_NOMEM)
 			e->code = E_STATE;
 		return err_wrap(e, STATE_NAME);
@@ -158,7 +223,14 @@ int state_store(int dir, const struct state *s, struct err *e)
 
 	if (!obj || json_object_set_new(obj, "schema", json_integer(STATE_SCHEMA)) < 0)
 		return err_set(e, E_NOMEM, "no memory for " STATE_NAME);
-	AUTO_FREE char *text = json_dumps(obj, JSON_INDENT(1) | JSON_SORT_KEYS);
+	AUTO_FREE char *content = dump(obj);
+	char sum[HASH_HEX_SIZE];
+	if (!content)
+		return err_set(e, E_NOMEM, "no memory for " STATE_NAME);
+	if (make_sum(content, sum, e) < 0)
+		return -1;
+	AUTO_FREE char *text =
+		json_object_set_new(obj, SUM_NAME, json_string(sum)) == 0 ? dump(obj) : NULL;
 	if (!text)
 		return err_set(e, E_NOMEM, "no memory for " STATE_NAME);
 	if (strlen(text) > STATE_FILE_MAX)

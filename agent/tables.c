@@ -81,7 +81,38 @@ static bool is_right(const struct plan_object *o, const uint8_t *data, size_t le
 	       hash_equal(digest, o->sha256);
 }
 
+static int wrong_hash(const struct table_request *r, struct err *e)
+{
+	return err_set(e, E_HASH, "%s differs from its signed hash", r->what);
+}
+
 /* --- What is kept -------------------------------------------------------------- */
+
+/*
+ * The digest by read(2): in a mapped page, an error of the medium is a SIGBUS, and the
+ * agent would die of the same file at every start.
+ */
+static int digest_file(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
+{
+	AUTO_FREE uint8_t *chunk = malloc(FETCH_CHUNK);
+	struct hash *h = NULL;
+	int rc = 0;
+
+	if (!chunk)
+		return err_set(e, E_NOMEM, "no memory for a chunk");
+	if (hash_start(HASH_SHA256, &h, e) < 0)
+		return -1;
+	for (size_t at = 0; rc == 0 && at < len; at += FETCH_CHUNK) {
+		size_t n = len - at < FETCH_CHUNK ? len - at : FETCH_CHUNK;
+		rc = file_pread_full(fd, chunk, n, at, e);
+		if (rc == 0)
+			rc = hash_update(h, chunk, n, e);
+	}
+	if (rc == 0)
+		rc = hash_finish(h, digest, e);
+	hash_free(h);
+	return rc;
+}
 
 static int map_file(int fd, size_t len, struct table *out, struct err *e)
 {
@@ -105,6 +136,28 @@ static int read_file(int fd, size_t len, struct table *out, struct err *e)
 	return 0;
 }
 
+static int open_kept(int fd, const struct table_request *r, struct table *out, struct err *e)
+{
+	size_t len = (size_t)r->object->length;
+	struct table found = {0};
+	uint8_t digest[HASH_SIZE];
+
+	if (r->map ? digest_file(fd, len, digest, e) < 0
+		   : read_file(fd, len, &found, e) < 0 ||
+				hash_bytes(HASH_SHA256, found.data, len, digest, e) < 0) {
+		table_free(&found);
+		return -1;
+	}
+	if (!MUST("tables.kept-hash", hash_equal(digest, r->object->sha256))) {
+		table_free(&found);
+		return wrong_hash(r, e);
+	}
+	if (r->map)
+		return map_file(fd, len, out, e);
+	*out = found;
+	return 0;
+}
+
 /* A kept table, if it is there and right; a wrong one is removed. */
 static bool load_kept(struct tables *t, const struct table_request *r, struct table *out)
 {
@@ -118,25 +171,16 @@ static bool load_kept(struct tables *t, const struct table_request *r, struct ta
 	AUTO_CLOSE int fd = openat(t->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return false;
-	size_t len = (size_t)r->object->length;
-	if ((r->map ? map_file(fd, len, &found, &e) : read_file(fd, len, &found, &e)) == 0) {
-		if (MUST("tables.kept-hash", is_right(r->object, found.data, found.len))) {
-			*out = found;
-			return true;
-		}
-		table_free(&found);
+	if (open_kept(fd, r, &found, &e) == 0) {
+		*out = found;
+		return true;
 	}
-	log_line(t->log, LOG_LEVEL_WARN, "cache-damaged file=%s", name);
+	log_line(t->log, LOG_LEVEL_WARN, "cache-damaged file=%s reason=\"%s\"", name, e.text);
 	unlinkat(t->dir, name, 0);
 	return false;
 }
 
 /* --- What is fetched ------------------------------------------------------------ */
-
-static int wrong_hash(const struct table_request *r, struct err *e)
-{
-	return err_set(e, E_HASH, "%s differs from its signed hash", r->what);
-}
 
 /* Only saves a second fetch: a table that cannot be kept is no error. */
 static void keep(struct tables *t, const struct table_request *r, const struct table *table)
@@ -172,9 +216,9 @@ static int fetch_to_memory(const struct table_request *r, struct table *out, str
 	return 0;
 }
 
-/* Copies the object into `fd`; its digest comes out. */
-static int stream(
-	struct reader *from, uint64_t length, int fd, uint8_t digest[HASH_SIZE], struct err *e)
+/* Copies the object into `fd`; its digest comes out. *here: the file failed, not the source. */
+static int stream(struct reader *from, uint64_t length, int fd, uint8_t digest[HASH_SIZE],
+	bool *here, struct err *e)
 {
 	AUTO_FREE uint8_t *chunk = malloc(FETCH_CHUNK);
 	struct hash *h = NULL;
@@ -189,8 +233,10 @@ static int stream(
 		rc = from->read(from->ctx, at, chunk, len, e);
 		if (rc == 0)
 			rc = hash_update(h, chunk, len, e);
-		if (rc == 0)
-			rc = file_write_full(fd, chunk, len, e);
+		if (rc == 0 && file_write_full(fd, chunk, len, e) < 0) {
+			*here = true;
+			rc = -1;
+		}
 	}
 	if (rc == 0)
 		rc = hash_finish(h, digest, e);
@@ -199,41 +245,41 @@ static int stream(
 }
 
 static int stream_object(
-	const struct table_request *r, int fd, uint8_t digest[HASH_SIZE], struct err *e)
+	const struct table_request *r, int fd, uint8_t digest[HASH_SIZE], bool *here, struct err *e)
 {
 	const struct plan_object *o = r->object;
 	struct reader from = {0};
 
 	if (r->objects->open(r->objects->ctx, o->sha256, o->length, &from, e) < 0)
 		return -1;
-	int rc = stream(&from, o->length, fd, digest, e);
+	int rc = stream(&from, o->length, fd, digest, here, e);
 	reader_close(&from);
 	return rc;
 }
 
-static int fetch_to_file(
-	struct tables *t, const struct table_request *r, struct table *out, struct err *e)
+/* *here: the cache failed, not what it was to hold. */
+static int fetch_to_file(struct tables *t, const struct table_request *r, struct table *out,
+	bool *here, struct err *e)
 {
 	char name[HASH_HEX_SIZE];
 	uint8_t digest[HASH_SIZE];
 
 	AUTO_CLOSE int fd = openat(
 		t->dir, PART_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*here = fd < 0;
 	if (fd < 0)
 		return err_sys(e, file_code_of(errno), errno, "%s: no file in the cache", r->what);
-	int rc = stream_object(r, fd, digest, e);
+	int rc = stream_object(r, fd, digest, here, e);
 	if (rc == 0 && !MUST("tables.stream-hash", hash_equal(digest, r->object->sha256)))
 		rc = wrong_hash(r, e);
 	else if (rc < 0)
 		err_wrap(e, "%s", r->what);
 	hash_to_hex(r->object->sha256, name);
-	/* Not flushed: after a power cut its hash says whether it is there. */
-	if (rc == 0 && renameat(t->dir, PART_NAME, t->dir, name) < 0)
-		rc = err_sys(e, E_IO, errno, "%s: cannot rename in the cache", r->what);
-	if (rc < 0) {
+	/* Not flushed: after a power cut its hash says whether it is there. No name, no harm. */
+	if (rc < 0 || renameat(t->dir, PART_NAME, t->dir, name) < 0)
 		unlinkat(t->dir, PART_NAME, 0);
+	if (rc < 0)
 		return -1;
-	}
 	return map_file(fd, (size_t)r->object->length, out, e);
 }
 
@@ -248,9 +294,14 @@ int tables_get(struct tables *t, const struct table_request *r, struct table *ou
 		return 0;
 	if (!r->objects)
 		return err_set(e, E_NOTFOUND, "%s is not in the cache", r->what);
-	if (r->map && tables_has_room(t, o->length))
-		return fetch_to_file(t, r, out, e);
-	if (r->map && o->length > TABLES_MEMORY_MAX)
+	if (r->map && tables_has_room(t, o->length)) {
+		bool here = false;
+		if (fetch_to_file(t, r, out, &here, e) == 0)
+			return 0;
+		if (!here || o->length > TABLES_MEMORY_MAX)
+			return -1;
+		log_line(t->log, LOG_LEVEL_WARN, "cache-fails reason=\"%s\"", e->text);
+	} else if (r->map && o->length > TABLES_MEMORY_MAX)
 		return err_set(e, E_SPACE,
 			"%s: no room for %" PRIu64 " bytes on the data partition", r->what,
 			o->length);

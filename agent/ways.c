@@ -45,6 +45,11 @@ bool ways_is_passable(enum err_code c)
 	}
 }
 
+bool ways_can_be_planned_without(enum err_code c)
+{
+	return ways_is_passable(c) || c == E_IO;
+}
+
 void ways_rule_out(struct ways *w, struct ways_image *im, enum way way, const struct err *why)
 {
 	im->cost[way].possible = false;
@@ -340,7 +345,7 @@ int ways_make(const struct ways_request *r, struct ways **out, struct err *e)
 	w->tables.dir = -1;
 	if (tables_open(r->session->data, &r->session->log, &w->tables, e) < 0) {
 		ways_free(w);
-		return -1;
+		return err_wrap(e, "%s", r->session->config.data_dir);
 	}
 	/* Another release was begun before: what came of it is of no use now. */
 	ways_sweep(&w->tables, &r->session->state, w->plan);

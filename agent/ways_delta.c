@@ -77,7 +77,7 @@ static int load_old_index(struct ways *w, struct ways_image *im, uint64_t limit,
 	}
 	log_line(&w->session->log, LOG_LEVEL_INFO, "no-old-index image=%s reason=\"%s\"",
 		im->image->name, why.text);
-	if (ways_is_passable(why.code))
+	if (ways_can_be_planned_without(why.code))
 		return 0;
 	*e = why;
 	return -1;
@@ -241,7 +241,7 @@ int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struc
 		if (plan_match(w, im, &why) == 0)
 			return 0;
 	}
-	if (!ways_is_passable(why.code)) {
+	if (!ways_can_be_planned_without(why.code)) {
 		*e = why;
 		return -1;
 	}

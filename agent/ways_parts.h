@@ -36,6 +36,9 @@ int ways_plan_again(struct ways *w, struct ways_image *im, struct err *e);
  */
 bool ways_is_passable(enum err_code c);
 
+/* The same before the slot is written: an error of the cache or of a seed, too. */
+bool ways_can_be_planned_without(enum err_code c);
+
 /* Removes from the cache what neither this plan (NULL = none) nor the next update can use. */
 void ways_sweep(struct tables *t, const struct state *state, const struct plan *plan);
 

@@ -69,7 +69,7 @@ int ways_plan_patch(struct ways *w, struct ways_image *im, uint64_t limit, struc
 	im->patch.patch = p;
 	if (load(w, im, &why) == 0 && count(im, &why) == 0)
 		return 0;
-	if (!ways_is_passable(why.code)) {
+	if (!ways_can_be_planned_without(why.code)) {
 		*e = why;
 		return -1;
 	}

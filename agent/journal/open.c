@@ -52,7 +52,10 @@ static void set_chain(struct journal *j, const struct journal_config *c, enum ch
 	};
 }
 
-/* Is the milestone that state.json remembers there, and the same? */
+/*
+ * Is the milestone that state.json remembers there, and the same? A medium that
+ * cannot be read now accuses nobody; the next start asks again.
+ */
 static bool has_expected(const struct journal *j, const struct journal_config *c)
 {
 	uint8_t hash[HASH_SIZE];
@@ -60,8 +63,12 @@ static bool has_expected(const struct journal *j, const struct journal_config *c
 
 	if (c->expected_seq == 0)
 		return true;
-	return chain_find(&j->chains[CHAIN_MILESTONES], c->expected_seq, hash, &e) == 0 &&
-	       MUST("journal.open-head", hash_equal(hash, c->expected_head));
+	if (chain_find(&j->chains[CHAIN_MILESTONES], c->expected_seq, hash, &e) == 0)
+		return MUST("journal.open-head", hash_equal(hash, c->expected_head));
+	if (e.code == E_NOTFOUND)
+		return false;
+	log_line(j->log, LOG_LEVEL_ERROR, "journal.unreadable chain=milestones why=\"%s\"", e.text);
+	return true;
 }
 
 /* Are the details there that the last milestone vouches for? */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -31,6 +32,8 @@ static struct object *object;
 static struct table table;
 static struct err e;
 static uint64_t room; /* bytes free; UINT64_MAX: as it really is */
+static bool reads_fail;
+static bool writes_fail;
 
 int __real_fstatvfs(int fd, struct statvfs *v);
 int __wrap_fstatvfs(int fd, struct statvfs *v);
@@ -46,6 +49,23 @@ int __wrap_fstatvfs(int fd, struct statvfs *v)
 int __wrap_fstatvfs64(int fd, struct statvfs *v)
 {
 	return __wrap_fstatvfs(fd, v);
+}
+
+int __real_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);
+int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);
+int __real_file_write_full(int fd, const void *data, size_t len, struct err *err);
+int __wrap_file_write_full(int fd, const void *data, size_t len, struct err *err);
+
+int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err)
+{
+	return reads_fail ? err_sys(err, E_IO, EIO, "reading")
+			  : __real_file_pread_full(fd, data, len, offset, err);
+}
+
+int __wrap_file_write_full(int fd, const void *data, size_t len, struct err *err)
+{
+	return writes_fail ? err_sys(err, E_IO, EIO, "writing")
+			   : __real_file_write_full(fd, data, len, err);
 }
 
 static void add(size_t len, uint64_t key)
@@ -68,6 +88,7 @@ static int make(void **state)
 	log_ = log_make(LOG_LEVEL_ERROR);
 	assert_int_equal(tables_open(dir, &log_, &t, &e), 0);
 	room = UINT64_C(1) << 29;
+	reads_fail = writes_fail = false;
 	source = objects_source(&all);
 	add(5000, 1);
 	return 0;
@@ -239,6 +260,37 @@ static void room_is_left_for_the_state(void **state)
 	assert_false(tables_has_room(&t, 0));
 }
 
+/* In a mapped page this would be a signal, at each start. */
+static void a_kept_table_that_cannot_be_read_is_fetched_again(void **state)
+{
+	(void)state;
+	for (int map = 0; map <= 1; map++) {
+		add(5000, 20 + (unsigned)map);
+		assert_int_equal(get(map, BIG), 0);
+		reads_fail = true;
+		assert_int_equal(get(map, BIG), 0);
+		reads_fail = false;
+		assert_right();
+		assert_int_equal(object->opened, 2);
+		assert_int_equal(get(map, BIG), 0);
+		assert_int_equal(object->opened, 2);
+	}
+}
+
+static void a_cache_that_cannot_be_written_costs_no_small_table(void **state)
+{
+	(void)state;
+	writes_fail = true;
+	assert_int_equal(get(true, BIG), 0);
+	assert_right();
+	assert_false(table.mapped);
+	assert_int_equal(files(), 1); /* kept behind that, which does not go through here */
+	add(TABLES_MEMORY_MAX + 1, 2);
+	assert_int_equal(get(true, TABLES_MEMORY_MAX + 1), -1);
+	assert_int_equal(e.code, E_IO);
+	assert_int_equal(files(), 1);
+}
+
 static void the_servers_failure_is_handed_on(void **state)
 {
 	(void)state;
@@ -305,6 +357,8 @@ int main(void)
 		WITH_DIR(a_length_beyond_the_cap_is_refused_before_anything_is_fetched),
 		WITH_DIR(a_full_disk_keeps_nothing_and_small_tables_still_come),
 		WITH_DIR(room_is_left_for_the_state),
+		WITH_DIR(a_kept_table_that_cannot_be_read_is_fetched_again),
+		WITH_DIR(a_cache_that_cannot_be_written_costs_no_small_table),
 		WITH_DIR(the_servers_failure_is_handed_on),
 		WITH_DIR(a_link_in_the_cache_is_not_followed),
 		WITH_DIR(only_what_is_claimed_is_kept),

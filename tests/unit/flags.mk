@@ -14,7 +14,7 @@ LDFLAGS_slot_seed_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_target_test := -Wl,--wrap=in_use_check
 LDFLAGS_boot_restart_test = -Wl,--wrap=process_run,--wrap=sync,--wrap=reboot,--wrap=syscall
 LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid
-LDFLAGS_journal_fault_test := -Wl,--wrap=file_pwrite_full,--wrap=file_sync,--wrap=fdatasync,--wrap=renameat,--wrap=unlinkat,--wrap=ftruncate64,--wrap=fallocate64,--wrap=ftruncate,--wrap=fallocate
+LDFLAGS_journal_fault_test := -Wl,--wrap=file_read,--wrap=file_pwrite_full,--wrap=file_sync,--wrap=fdatasync,--wrap=renameat,--wrap=unlinkat,--wrap=ftruncate64,--wrap=fallocate64,--wrap=ftruncate,--wrap=fallocate
 LDFLAGS_slot_block_test := -Wl,--wrap=stat,--wrap=stat64,--wrap=fstat,--wrap=fstat64,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2,--wrap=close,--wrap=ioctl,--wrap=flock
 LDFLAGS_agent_checks_test := -Wl,--wrap=stat,--wrap=stat64
 ifneq ($(CONFIG_HTTP),y)
@@ -28,7 +28,8 @@ LDFLAGS_poll_pipe_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=poll
 LDFLAGS_slot_sample_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_delta_memory_test := -Wl,--wrap=slot_seed_read
 LDFLAGS_slot_delta_fault_test := -Wl,--wrap=slot_seed_read,--wrap=file_pwrite_full,--wrap=file_pread_full
-LDFLAGS_agent_tables_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
+LDFLAGS_agent_tables_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=file_pread_full,--wrap=file_write_full
+LDFLAGS_agent_state_test := -Wl,--wrap=file_read
 LDFLAGS_agent_spool_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64,--wrap=file_pwrite_full
 LDFLAGS_boot_autoboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full,--wrap=file_sync,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2
 LDFLAGS_boot_tryboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_replace,--wrap=file_remove

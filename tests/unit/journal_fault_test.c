@@ -13,7 +13,8 @@
 #define LARGE(prefix, name) prefix##name
 #endif
 
-#define ADDS 60 /* enough to rotate milestones, and details round their ring */
+#define READS 3 /* one more than there are when a journal is opened */
+#define ADDS  60 /* enough to rotate milestones, and details round their ring */
 
 enum fault_kind {
 	FAULT_NONE,
@@ -33,6 +34,19 @@ static struct {
 	int sys;
 	long count;
 } fault;
+
+/* Which reading of a file fails, counted down; 0 = none. */
+static int read_that_fails;
+
+int __real_file_read(int at, const char *name, struct buf *out, struct err *err);
+int __wrap_file_read(int at, const char *name, struct buf *out, struct err *err);
+
+int __wrap_file_read(int at, const char *name, struct buf *out, struct err *err)
+{
+	if (read_that_fails > 0 && --read_that_fails == 0)
+		return err_sys(err, E_IO, EIO, "cannot read %s", name);
+	return __real_file_read(at, name, out, err);
+}
 
 static bool is_hit(void)
 {
@@ -446,6 +460,28 @@ static void damage_in_the_middle_is_not_cut_away(void **state)
 	assert_int_equal(v.bad_line, 3);
 }
 
+/* An error while it is compared with what the device remembers accuses nobody. */
+static void what_cannot_be_read_now_was_not_cut(void **state)
+{
+	AUTO_WORLD struct world w = world_make();
+	struct journal *j = world_open(&w);
+
+	(void)state;
+	add(j, JOURNAL_INSTALL, 1);
+	add(j, JOURNAL_COMMIT, 2);
+	world_remember(&w, j);
+	journal_close(j);
+	for (int at = 1; at <= READS; at++) {
+		read_that_fails = at;
+		j = world_open(&w);
+		journal_close(j);
+		assert_int_equal(read_that_fails > 0, at == READS);
+	}
+	read_that_fails = 0;
+	assert_int_equal(world_events(&w, JOURNAL_TRUNCATED), 0);
+	assert_verifies(&w);
+}
+
 /* A folder that cannot be made, a file in its place: updates go on, losses are counted. */
 static void unusable_folder_never_blocks(void **state)
 {
@@ -485,6 +521,7 @@ int main(void)
 		cmocka_unit_test(milestones_cut_at_every_byte_recover),
 		cmocka_unit_test(details_cut_at_every_byte_recover),
 		cmocka_unit_test(damage_in_the_middle_is_not_cut_away),
+		cmocka_unit_test(what_cannot_be_read_now_was_not_cut),
 		cmocka_unit_test(unusable_folder_never_blocks),
 	};
 
