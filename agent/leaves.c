@@ -19,7 +19,8 @@ int leaves_keep(
 	hash_to_hex(image->leaves.sha256, name);
 	if (file_make_dir(s->data, "leaves", &dir, e) < 0 ||
 		file_replace(dir, name, leaves, (size_t)image->leaves.length, 0600, e) < 0)
-		return err_wrap(e, "keeping the leaves of %s", image->name);
+		return err_wrap(
+			e, "keeping the leaves of %s in %s", image->name, s->config.data_dir);
 	return 0;
 }
 

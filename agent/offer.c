@@ -45,7 +45,9 @@ struct trust_options offer_trust_options(const struct session *s, const struct b
 
 int offer_open_store(const struct session *s, int *fd, struct err *e)
 {
-	return file_make_dir(s->data, "tuf", fd, e);
+	if (file_make_dir(s->data, "tuf", fd, e) < 0)
+		return err_wrap(e, "metadata in %s", s->config.data_dir);
+	return 0;
 }
 
 /* The stored set; its absence is no error. */

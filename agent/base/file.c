@@ -118,7 +118,7 @@ int file_replace(
 	if (strchr(name, '/') || snprintf(tmp, sizeof(tmp), ".%s.new", name) >= (int)sizeof(tmp))
 		return err_set(e, E_INTERNAL, "%s is not a plain file name", name);
 	if (unlinkat(dirfd, tmp, 0) < 0 && errno != ENOENT)
-		return err_sys(e, E_IO, errno, "cannot remove %s", tmp);
+		return err_sys(e, file_code_of(errno), errno, "cannot remove %s", tmp);
 	AUTO_CLOSE int fd =
 		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
@@ -143,9 +143,11 @@ int file_remove(int dirfd, const char *name, struct err *e)
 	if (unlinkat(dirfd, name, 0) < 0) {
 		if (errno == ENOENT)
 			return 0;
-		return err_sys(e, E_IO, errno, "cannot remove %s", name);
+		return err_sys(e, file_code_of(errno), errno, "cannot remove %s", name);
 	}
-	return file_sync(dirfd, e);
+	if (file_sync(dirfd, e) < 0)
+		return err_wrap(e, "folder of %s", name);
+	return 0;
 }
 
 int file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *e)

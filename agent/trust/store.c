@@ -60,6 +60,12 @@ static int file_name(char out[STORE_NAME_MAX], const char *role, struct err *e)
 	return 0;
 }
 
+/* What fails here is this device, whatever server the metadata came from. */
+static int on_this_device(int rc, struct err *e)
+{
+	return rc < 0 ? err_wrap(e, "keeping metadata on this device, in tuf/") : 0;
+}
+
 static int nothing_kept(struct err *e)
 {
 	return err_set(e, E_NOTFOUND, "no metadata is kept");
@@ -84,7 +90,8 @@ int store_write(const struct store *s, const char *role, const struct buf *bytes
 		return 0;
 	if (file_name(name, role, e) < 0)
 		return -1;
-	return file_replace(s->dir, name, bytes->data, bytes->len, STORE_MODE, e);
+	return on_this_device(
+		file_replace(s->dir, name, bytes->data, bytes->len, STORE_MODE, e), e);
 }
 
 int store_remove(const struct store *s, const char *role, struct err *e)
@@ -95,7 +102,7 @@ int store_remove(const struct store *s, const char *role, struct err *e)
 		return 0;
 	if (file_name(name, role, e) < 0)
 		return -1;
-	return file_remove(s->dir, name, e);
+	return on_this_device(file_remove(s->dir, name, e), e);
 }
 
 static void root_name(char out[STORE_NAME_MAX], const char *folder, uint64_t version)
@@ -123,8 +130,8 @@ int store_write_root(
 		return 0;
 	root_name(name, "", version);
 	if (file_make_dir(s->dir, "roots", &dir, e) < 0)
-		return -1;
-	return file_replace(dir, name, bytes->data, bytes->len, STORE_MODE, e);
+		return on_this_device(-1, e);
+	return on_this_device(file_replace(dir, name, bytes->data, bytes->len, STORE_MODE, e), e);
 }
 
 void store_read_tag(const struct store *s, struct fetch_tag *out)
@@ -145,9 +152,9 @@ int store_write_tag(const struct store *s, const struct fetch_tag *tag, struct e
 	if (!keeps(s))
 		return 0;
 	if (file_make_dir(s->dir, "cache", &dir, e) < 0)
-		return -1;
-	return file_replace(dir, "timestamp.tag", tag->text, strnlen(tag->text, sizeof(tag->text)),
-		STORE_MODE, e);
+		return on_this_device(-1, e);
+	size_t len = strnlen(tag->text, sizeof(tag->text));
+	return on_this_device(file_replace(dir, "timestamp.tag", tag->text, len, STORE_MODE, e), e);
 }
 
 int store_forget_online(const struct store *s, struct err *e)

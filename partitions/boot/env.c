@@ -199,9 +199,9 @@ static int compare(const struct env *env, const char *const want[ENV_VARIABLE_CO
 	for (size_t v = 0; v < ENV_VARIABLE_COUNT; v++) {
 		if (want[v] && !MUST("boot.env.readback", strcmp(want[v], got.text[v]) == 0))
 			return err_set(e, E_BOOTENV,
-				"%s was stored as \"%s\" and reads back as \"%s\"; the storage or "
-				"another program is to blame",
-				names[v], want[v], got.text[v]);
+				"%s: %s was stored as \"%s\" and reads back as \"%s\"; the storage "
+				"or another program is to blame",
+				env->config_file, names[v], want[v], got.text[v]);
 	}
 	return 0;
 }
