@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests. tests/unit/MODULE_*_test.c links MODULE and what it uses, nothing else. Scripts under
-# tests/cli, tests/hostile and tests/crash print TAP; they find the programs in $PAWL and
-# $PAWL_REPO, the sources in $PAWL_SOURCE (also the working directory), $(O) in $PAWL_BUILD.
+# tests/cli, tests/hostile, tests/crash and tests/faults print TAP; they find the programs in
+# $PAWL and $PAWL_REPO, the sources in $PAWL_SOURCE (also the working directory), $(O) in
+# $PAWL_BUILD.
 #: make check          all tests, short versions; ends with "N passed, N failed"
 #: make check-unit     unit tests only; UNIT=trust_keys_test for one
-#: make check-cli      scripts of tests/cli only; also check-hostile, check-crash
+#: make check-cli      scripts of tests/cli only; also check-hostile, check-crash, check-faults
 #: make check-long     all tests, long versions, and every mutant
 #: make asan           unit and hostile tests with address and undefined behaviour sanitizers
 #: make valgrind       unit tests under valgrind
@@ -34,9 +35,10 @@ TEST_TOOLS :=
 CLI_SCRIPTS := $(sort $(wildcard $(S)/tests/cli/*.sh))
 HOSTILE_SCRIPTS := $(sort $(wildcard $(S)/tests/hostile/*.sh))
 CRASH_SCRIPTS := $(sort $(wildcard $(S)/tests/crash/*.sh))
+FAULT_SCRIPTS := $(sort $(wildcard $(S)/tests/faults/*.sh))
 BENCH_SCRIPTS := $(sort $(wildcard $(S)/tests/bench/*.sh))
 # The longest first, so that nothing runs alone in the end.
-SCRIPTS = $(CRASH_SCRIPTS) $(CLI_SCRIPTS) $(HOSTILE_SCRIPTS)
+SCRIPTS = $(CRASH_SCRIPTS) $(FAULT_SCRIPTS) $(CLI_SCRIPTS) $(HOSTILE_SCRIPTS)
 
 # Paths are made absolute, because everything runs in the source folder.
 TEST_ENV = PAWL=$(abspath $(O))/pawl PAWL_REPO=$(abspath $(O))/pawl-repo \
@@ -66,6 +68,9 @@ check-hostile: programs test-tools
 
 check-crash: programs test-tools
 	$(call run_tap,$(CRASH_SCRIPTS))
+
+check-faults: programs test-tools
+	$(call run_tap,$(FAULT_SCRIPTS))
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 asan:
