@@ -8,6 +8,7 @@
 #: make check-boot-cycles  50 updates one after the other (PAWL_CYCLES=50)
 #: make check-boot-rpi     an update and a release that panics on QEMU's Raspberry Pi 3
 #: make check-boot-tryboot the same with the firmware's own A/B, which a script plays
+#: make check-boot-systemd and that with systemd and the shipped units in the guest
 #: make check-boot-sandbox every boot state: the shipped boot script against the simulated loader
 
 BOOT_OUT = $(abspath $(O))/boot
@@ -15,7 +16,7 @@ BOOT_ENV = PAWL_ARM64=$(abspath $(O)-arm64)/pawl PAWL_BOOT_OUT=$(BOOT_OUT)
 boot_scripts = $(sort $(wildcard $(S)/tests/boot/$(1)_*.sh))
 BOOT_CYCLES := $(S)/tests/boot/cycles.sh
 BOOT_GOALS := check-boot check-boot-ci check-boot-long check-boot-cycles check-boot-rpi \
-	check-boot-tryboot
+	check-boot-tryboot check-boot-systemd
 
 # As for check: packages first, then a make that sees them.
 $(BOOT_GOALS): deps-boot
@@ -44,6 +45,10 @@ check-boot-rpi-here: boot-prepared-raspberrypi-uboot
 
 check-boot-tryboot-here: boot-prepared-raspberrypi-tryboot
 	$(call run_tap,$(call boot_scripts,tryboot),$(BOOT_ENV) TAP_TIMEOUT=3600)
+
+# The firmware's own A/B again, with systemd and the shipped units in the guest.
+check-boot-systemd-here: boot-prepared-raspberrypi-tryboot+systemd
+	$(call run_tap,$(call boot_scripts,systemd),$(BOOT_ENV) TAP_TIMEOUT=7200)
 
 check-boot-sandbox: deps-boot
 	+$(Q)$(SUBMAKE) check-boot-sandbox-here

@@ -10,7 +10,7 @@ import pi
 from machine import Machine, Stuck
 
 TRIES = 2
-BOOT = 180  # seconds for a boot on a busy machine; seven on an idle one
+BOOT = 300  # seconds for a boot on a busy machine; seven on an idle one
 
 # A card behind PCI, the network, a watchdog.
 VIRT = pi.MACHINE + [
@@ -50,7 +50,8 @@ class Device:
         self.make_disk(prepared, self.publisher.release(self.images, 1))
         self.machine = (pi.PiMachine if self.pi else Machine)(
             folder, ["qemu-system-aarch64"] + [w.format(prepared=prepared) for w in QEMU[layout]])
-        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), layout)
+        self.disk = fleet.Disk(os.path.join(folder, "disk.img"), layout,
+                               self.images.rootfs_mib)
 
     def make_disk(self, prepared, images):
         """As an integrator does it: genimage with the layout's own file."""

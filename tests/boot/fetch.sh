@@ -6,13 +6,14 @@
 
 boot_cache=${PAWL_BOOT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pawl-boot}
 
-# boot_alone COMMAND...: while no other build changes the cache
+# boot_alone NAME COMMAND...: while nobody else works on that part of the cache
 boot_alone() {
 	mkdir -p "$boot_cache"
 	(
 		flock 9
+		shift
 		"$@"
-	) 9>"$boot_cache/lock"
+	) 9>"$boot_cache/lock-$1"
 }
 
 # boot_apt COMMAND...: an apt command with lists of source packages and of arm64

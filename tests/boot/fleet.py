@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(SOURCE, "tests", "lib"))
 import check_slot  # noqa: E402
 
 MIB = 1 << 20
-ROOTFS_MIB, BOOT_MIB = 56, 24  # of images; their partitions are larger
+BOOT_MIB = 24  # of the image; its partition is larger
 DATA_MIB = 64
 WATCHDOG = 40  # seconds of Pawl's own watchdog, in the releases that have one
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -49,11 +49,13 @@ class Publisher:
         self.port = re.search(r"127\.0\.0\.1:(\d+)", said).group(1)
 
     def stop(self):
-        pid = os.path.join(self.server, "nginx.pid")
-        if os.path.exists(pid):
-            with open(pid, encoding="ascii") as f:
-                subprocess.run(["kill", f.read().strip()], check=False)
-            os.unlink(pid)
+        """nginx removes its file itself, a moment later."""
+        try:
+            with open(os.path.join(self.server, "nginx.pid"), encoding="ascii") as f:
+                pid = f.read().strip()
+        except FileNotFoundError:
+            return
+        subprocess.run(["kill", pid], stderr=subprocess.DEVNULL, check=False)
 
     def call(self, *words):
         return command(os.environ["PAWL_REPO"], "--repo", self.repo, *words)
@@ -111,6 +113,8 @@ class Images:
     def __init__(self, folder, prepared, layout, settings):
         self.folder = folder
         self.base = os.path.join(prepared, "tree")
+        with open(os.path.join(prepared, "rootfs-mib"), encoding="ascii") as f:
+            self.rootfs_mib = int(f.read())
         # A boot partition of each slot, where the layout has one.
         self.boot = os.path.join(prepared, "boot-tree")
         self.settings = settings
@@ -144,12 +148,15 @@ class Images:
                 write(f"{tree}/etc/{name}", f"#!/bin/sh\n{spoilers[fault]}\n", 0o755)
         if (fault or "").startswith("watchdog"):
             write(f"{tree}/etc/no-feeder", "the watchdog is Pawl's\n")
+        if fault == "emergency":
+            write(f"{tree}/etc/fstab", "/dev/mmcblk0p9 /data ext4 x-systemd.device-timeout=10 0 0\n"
+                  "/data /var/lib/pawl none bind 0 0\n")
         if fault == "hang":
             with open(f"{tree}/boot/Image", "wb") as f:
                 f.write(hanging_kernel())
         made = {"rootfs": os.path.join(self.folder, f"rootfs-{number}.ext4")}
         command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^orphan_file", "-E",
-                "root_owner=0:0", "-d", tree, made["rootfs"], f"{ROOTFS_MIB}M")
+                "root_owner=0:0", "-d", tree, made["rootfs"], f"{self.rootfs_mib}M")
         shutil.rmtree(tree)
         if fault == "truncated":
             size = os.path.getsize(made["rootfs"])
@@ -181,14 +188,14 @@ class Disk:
         "raspberrypi-tryboot": ("autoboot", "boot-a", "boot-b", "", "rootfs-a", "rootfs-b", "data"),
     }
 
-    def __init__(self, path, layout):
+    def __init__(self, path, layout, rootfs_mib):
         self.path = path
         table = json.loads(command("sfdisk", "--json", path))["partitiontable"]
         rows = table["partitions"]
         names = self.MBR.get(layout) or [p["name"] for p in rows]
         self.parts = {name: p["start"] * 512 for p, name in zip(rows, names)}
         self.autoboot_at = 0
-        self.images = {"rootfs": ROOTFS_MIB, **({"boot": BOOT_MIB} if "boot-a" in names else {})}
+        self.images = {"rootfs": rootfs_mib, **({"boot": BOOT_MIB} if "boot-a" in names else {})}
         # What decides the boot: (offset, size) of each copy of the environment, or of the file
         # system with autoboot.txt.
         if "autoboot" in names:

@@ -2,21 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of real boots share: U-Boot built from Debian's source with the layout's
 # fragment, Debian's kernel, a small root file system with pawl, the boot script.
-# usage: prepare.sh LAYOUT FOLDER   (needs PAWL_ARM64, PAWL_SOURCE)
+# usage: prepare.sh LAYOUT[+systemd] FOLDER   (needs PAWL_ARM64, PAWL_SOURCE, PAWL_BUILD)
 set -euo pipefail
 [ $# -eq 2 ] || {
-	echo "usage: $0 LAYOUT FOLDER" >&2
+	echo "usage: $0 LAYOUT[+systemd] FOLDER" >&2
 	exit 2
 }
-layout=$1 out=$2
+layout=${1%+systemd} flavour=$1 out=$2
 here=$PAWL_SOURCE/tests/boot
 # shellcheck source=tests/boot/fetch.sh
 . "$here/fetch.sh"
 # shellcheck source=tests/boot/rootfs.sh
 . "$here/rootfs.sh"
+# shellcheck source=tests/boot/systemd.sh
+. "$here/systemd.sh"
 
 mkdir -p "$out"
-boot_alone boot_package linux busybox-static
+boot_alone apt boot_package linux busybox-static
 if [ "$layout" != raspberrypi-tryboot ]; then
 	bash "$here/uboot.sh" "$layout" "$out"
 	sh "$PAWL_SOURCE/partitions/layouts/make-boot-scr.sh" "$PAWL_SOURCE/partitions/layouts/$layout" \
@@ -35,7 +37,10 @@ cp "$boot_cache/Image.gz" "$out/tree/boot/Image"
 
 # virt_rootfs DATA-DEVICE: what QEMU's machine `virt` needs
 virt_rootfs() {
-	rootfs_initrd "$out/tree/boot/initrd" sdhci_pci ext4 virtio_pci virtio_net
+	local modules=(sdhci_pci ext4 virtio_pci virtio_net)
+	# systemd opens its watchdog before it starts anything.
+	[ "$layout" = "$flavour" ] || modules+=(i6300esb)
+	rootfs_initrd "$out/tree/boot/initrd" "${modules[@]}"
 	rootfs_modules "$out/watchdog" i6300esb
 	mkdir -p "$out/tree/lib/modules"
 	cp "$out/watchdog/i6300esb.ko" "$out/tree/lib/modules/"
@@ -89,3 +94,10 @@ cat >"$out/tree/etc/network" <<-'SH'
 	done
 SH
 chmod 755 "$out/tree/etc/network"
+
+echo 48 >"$out/rootfs-mib"
+if [ "$layout" != "$flavour" ]; then
+	boot_alone apt systemd_fetch
+	systemd_make "$out/tree"
+	echo 112 >"$out/rootfs-mib"
+fi

@@ -133,6 +133,12 @@ def truncated(d, t):
     come_back(d, t, "truncated", lost_tries(d), 0, ["E_BOOT", "E_HEALTH"])
 
 
+def emergency(d, t):
+    """The data partition cannot be mounted: systemd's emergency mode, out of which
+    pawl-emergency.timer restarts."""
+    come_back(d, t, "emergency", lost_tries(d), 0, ["E_BOOT", "E_HEALTH"])
+
+
 def power_cut(d, t):
     """The user pulls the plug in the first boot of a good release."""
     new = other(d.slot)
@@ -261,5 +267,5 @@ def cycles(d, t):
           f"{len(d.machine.by_harness) - watch.harness} by the harness")
 
 
-ALL = (good, panic, hang, silent, watchdog, watchdog_hang, watchdog_crash, unhealthy, truncated,
+ALL = (good, panic, hang, silent, watchdog, watchdog_hang, watchdog_crash, unhealthy, truncated, emergency,
        power_cut, power_cut_tries, power_cut_install, reset_button, env_one_bad, env_lost, cycles)

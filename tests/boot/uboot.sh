@@ -36,7 +36,7 @@ sandbox)
 	;;
 esac
 
-boot_alone boot_uboot_source
+boot_alone apt boot_uboot_source
 source=$boot_cache/u-boot
 stamp=$(cat "$fragment" "$0" "$here/sandbox.dtsi" "$source/debian/changelog" | sha256sum)
 kept=$boot_cache/built-$layout
@@ -88,6 +88,6 @@ build() {
 	printf '%s\n' "$stamp" >"$kept/stamp"
 }
 
-boot_alone build
+boot_alone "$layout" build
 mkdir -p "$out"
 cp "$kept"/u-boot* "$out/"
