@@ -181,11 +181,13 @@ $(O)/tests/faults/fail_at: $(O)/tests/faults/fail_at.o
 
 include $(S)/tests/boot/boot.mk
 
+include $(S)/tests/power/power.mk
+
 include $(S)/tests/fuzz/fuzz.mk
 
 # Last, so that everything above could add to it.
 test-tools: $(TEST_TOOLS)
 
 .PHONY: check check-long check-here check-long-here check-unit check-cli check-hostile check-crash \
-	asan asan-here valgrind bench bench-delta bench-delta-here bench-install \
+	check-faults asan asan-here valgrind bench bench-delta bench-delta-here bench-install \
 	bench-install-here demo demo-here cross-arm64 cross-here mutants test-tools tuf-client
