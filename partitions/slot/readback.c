@@ -50,14 +50,29 @@ static int read_back(struct target_part *part, const struct slot_progress *progr
 	return rc < 0 ? err_wrap(e, "image %s", part->image) : 0;
 }
 
+/*
+ * The head, which is zeros so far, comes behind everything else: of a whole leaf a
+ * power cut can leave the head alone, and then what is half written could boot.
+ */
+static int write_head_last(struct target_part *part, struct err *e)
+{
+	struct device *d = &part->device;
+	const uint8_t *data = part->leaf0.data;
+	size_t len = slot_leaf_length(part->image_size, 0);
+	size_t head = len < SLOT_BLOCK_SIZE ? len : SLOT_BLOCK_SIZE;
+
+	if (len > head &&
+		(device_write(d, data + head, len - head, head, e) < 0 || device_sync(d, e) < 0))
+		return -1;
+	return device_write(d, data, head, 0, e) < 0 || device_sync(d, e) < 0 ? -1 : 0;
+}
+
 static int write_leaf0(struct target_part *part, struct err *e)
 {
 	struct scan s = scan_of(part);
 	struct scan_wrong head = {.leaf = 0};
-	size_t len = slot_leaf_length(part->image_size, 0);
 
-	if (device_write(&part->device, part->leaf0.data, len, 0, e) < 0 ||
-		device_sync(&part->device, e) < 0 || scan_again(&s, 0, head.digest, e) < 0)
+	if (write_head_last(part, e) < 0 || scan_again(&s, 0, head.digest, e) < 0)
 		return err_wrap(e, "image %s", part->image);
 	if (!MUST("slot.leaf0-readback", hash_equal(head.digest, part->leaves))) {
 		scan_blame(&s, E_READBACK, &head, e);

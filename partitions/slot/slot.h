@@ -2,9 +2,9 @@
 /*
  * Writing a slot: the only code that writes system images. Order (design 5, 7):
  * open all parts → spoil the head of each → write every leaf but 0 → fsync, read
- * all back without the page cache → leaf 0 of each, fsync, read back. The write
- * of leaf 0 is what makes the slot loadable; the boot environment is changed by
- * others, after that.
+ * all back without the page cache → leaf 0 of each, its first block behind the
+ * rest, each with fsync; read back. The write of that block is what makes the slot
+ * loadable; the boot environment is changed by others, after that.
  */
 #pragma once
 
@@ -147,8 +147,8 @@ int slot_write(struct slot_target *t, size_t index, const struct slot_image *ima
 
 /*
  * After slot_write of every part: fsync, read back every leaf but the first
- * around the page cache, write leaf 0 of each part, fsync, read it back. Then
- * the slot is whole. E_READBACK names device, byte and whether reading or
+ * around the page cache, write leaf 0 of each part with its first block last,
+ * fsync, read it back. Then the slot is whole. E_READBACK names device, byte and whether reading or
  * writing is to blame (decided by reading a second time). On any failure the
  * heads are zero again.
  */

@@ -36,6 +36,9 @@ static struct {
 	bool differently; /* and each time otherwise */
 	unsigned skip_reads; /* after this many reads that include it */
 	bool refuse_big; /* EINVAL for more than a block, until O_DIRECT is off */
+	unsigned unflushed; /* writes since the last flush */
+	unsigned early; /* of them when the head was written, with anything but zeros */
+	size_t head_len; /* of that write; 0 = there was none */
 } medium;
 
 static bool fails(enum call kind)
@@ -57,6 +60,18 @@ static bool includes(uint64_t offset, size_t len)
 	return medium.corrupt >= offset && medium.corrupt < offset + len;
 }
 
+/* What a power cut could mix with the head that makes a system of the slot. */
+static void note_write(const void *data, size_t len, uint64_t offset)
+{
+	static const uint8_t zeros[SLOT_BLOCK_SIZE];
+
+	if (offset == 0 && memcmp(data, zeros, SLOT_BLOCK_SIZE) != 0) {
+		medium.early = medium.unflushed;
+		medium.head_len = len;
+	}
+	medium.unflushed++;
+}
+
 static bool is_direct(int fd)
 {
 	return (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
@@ -68,6 +83,7 @@ int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offse
 		return err_sys(e, E_IO, EINVAL, "writing at byte %llu", (unsigned long long)offset);
 	if (fails(CALL_WRITE))
 		return failure("writing", offset, e);
+	note_write(data, len, offset);
 	if (medium.corrupt_writes == 0 || !includes(offset, len))
 		return __real_file_pwrite_full(fd, data, len, offset, e);
 	medium.corrupt_writes--;
@@ -99,7 +115,10 @@ int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, stru
 
 int __wrap_file_sync(int fd, struct err *e)
 {
-	return fails(CALL_SYNC) ? failure("fsync", 0, e) : __real_file_sync(fd, e);
+	if (fails(CALL_SYNC))
+		return failure("fsync", 0, e);
+	medium.unflushed = 0;
+	return __real_file_sync(fd, e);
 }
 
 static void heal(void)
@@ -168,7 +187,7 @@ static void an_error_at_every_flush_leaves_the_head_zero(void **state)
 
 	(void)state;
 	count_calls(counts);
-	assert_int_equal(counts[CALL_SYNC], 3); /* head, leaves, leaf 0 */
+	assert_int_equal(counts[CALL_SYNC], 4); /* head, leaves, rest of leaf 0, head */
 	for (unsigned i = 1; i <= counts[CALL_SYNC]; i++)
 		expect_failure(CALL_SYNC, i, EIO, E_IO);
 }
@@ -347,6 +366,22 @@ static void where_o_direct_is_refused_the_page_cache_serves(void **state)
 	rig_free(r);
 }
 
+static void the_head_is_written_alone_behind_everything_else(void **state)
+{
+	struct rig *r = rig_new(SIZE, SLOT_ZLIB, HASH_SHA256);
+	struct slot_stats stats;
+	struct err e = {0};
+
+	(void)state;
+	heal();
+	assert_int_equal(rig_install(r, &stats, &e), 0);
+	assert_int_equal(medium.head_len, SLOT_BLOCK_SIZE);
+	assert_int_equal(medium.early, 0);
+	assert_int_equal(medium.unflushed, 0);
+	assert_true(rig_target_is_whole(r));
+	rig_free(r);
+}
+
 /* With two images an error at the second's leaf 0 takes the first's away again. */
 static void a_late_error_zeroes_the_heads_of_all_parts(void **state)
 {
@@ -365,7 +400,7 @@ static void a_late_error_zeroes_the_heads_of_all_parts(void **state)
 	assert_int_equal(slot_write(t, 0, &a->image, NULL, &stats, &e), 0);
 	assert_int_equal(slot_write(t, 1, &b->image, NULL, &stats, &e), 0);
 	medium.kind = CALL_WRITE;
-	medium.at = medium.seen[CALL_WRITE] + 2;
+	medium.at = medium.seen[CALL_WRITE] + 4;
 	medium.sys = EIO;
 	assert_int_equal(slot_finish(t, NULL, &e), -1);
 	assert_int_equal(e.code, E_IO);
@@ -394,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_reading_is_told_from_a_wrong_write),
 		cmocka_unit_test(check_tells_a_wrong_reading_from_wrong_content),
 		cmocka_unit_test(where_o_direct_is_refused_the_page_cache_serves),
+		cmocka_unit_test(the_head_is_written_alone_behind_everything_else),
 		cmocka_unit_test(a_late_error_zeroes_the_heads_of_all_parts),
 	};
 

@@ -42,6 +42,7 @@ static struct {
 	unsigned leaf_writes;
 	unsigned early_decodes;
 	unsigned early_writes;
+	const uint8_t *leaf0; /* it comes in two writes, its head last: where it lies */
 } seen;
 
 int __wrap_hash_bytes(
@@ -103,24 +104,54 @@ size_t __wrap_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_i
 }
 #endif
 
+/* Hashed before, and what goes out is still what was hashed. */
+static void note_leaf(uint64_t leaf, const uint8_t *data)
+{
+	uint8_t digest[HASH_SIZE];
+	struct err e;
+
+	seen.leaf_writes++;
+	if (!__atomic_load_n(&seen.leaf_right[leaf], __ATOMIC_SEQ_CST) ||
+		__real_hash_bytes(seen.rig->image.leaf_alg, data, slot_leaf_length(SIZE, leaf),
+			digest, &e) < 0 ||
+		memcmp(digest, seen.rig->leaves + leaf * HASH_SIZE, HASH_SIZE) != 0)
+		seen.early_writes++;
+}
+
+/* Zeros, or the head of the leaf that was just written. */
+static void note_head(const uint8_t *data)
+{
+	static const uint8_t zeros[SLOT_BLOCK_SIZE];
+
+	if (data != seen.leaf0 && memcmp(data, zeros, sizeof(zeros)) != 0)
+		seen.early_writes++;
+}
+
+static void note_write(const uint8_t *data, size_t len, uint64_t offset)
+{
+	if (offset == 0 && len == SLOT_BLOCK_SIZE) {
+		note_head(data);
+		return;
+	}
+	if (offset == SLOT_BLOCK_SIZE && len == LEAF - SLOT_BLOCK_SIZE) {
+		seen.leaf0 = data - SLOT_BLOCK_SIZE;
+		note_leaf(0, seen.leaf0);
+		return;
+	}
+	for (size_t at = 0; at < len; at += LEAF) {
+		uint64_t leaf = (offset + at) / LEAF;
+		if (offset % LEAF != 0 || slot_leaf_length(SIZE, leaf) > len - at)
+			seen.early_writes++;
+		else
+			note_leaf(leaf, data + at);
+	}
+}
+
 /* Runs in the writer's thread. */
 int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *e)
 {
-	bool zeroing = offset == 0 && len == SLOT_BLOCK_SIZE;
-
-	for (size_t at = 0; seen.rig && !zeroing && at < len; at += LEAF) {
-		uint64_t leaf = (offset + at) / LEAF;
-		size_t n = slot_leaf_length(SIZE, leaf);
-		uint8_t digest[HASH_SIZE];
-		seen.leaf_writes++;
-		/* Hashed before, and what goes out is still what was hashed. */
-		if (offset % LEAF != 0 || n > len - at ||
-			!__atomic_load_n(&seen.leaf_right[leaf], __ATOMIC_SEQ_CST) ||
-			__real_hash_bytes(seen.rig->image.leaf_alg, (const uint8_t *)data + at, n,
-				digest, e) < 0 ||
-			memcmp(digest, seen.rig->leaves + leaf * HASH_SIZE, HASH_SIZE) != 0)
-			seen.early_writes++;
-	}
+	if (seen.rig)
+		note_write(data, len, offset);
 	return __real_file_pwrite_full(fd, data, len, offset, e);
 }
 
