@@ -27,7 +27,7 @@ boot-prepared-%: programs
 	$(Q)cd $(S) && $(TEST_ENV) $(BOOT_ENV) bash tests/boot/prepare.sh $* $(BOOT_OUT)/$*
 
 check-boot-here: boot-prepared-qemu-arm64
-	$(call run_tap,$(call boot_scripts,qemu_arm64),$(BOOT_ENV))
+	$(call run_tap,$(call boot_scripts,qemu_arm64),$(BOOT_ENV) TAP_TIMEOUT=3600)
 
 check-boot-ci-here: boot-prepared-qemu-arm64
 	$(call run_tap,$(call boot_scripts,ci),$(BOOT_ENV))

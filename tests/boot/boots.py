@@ -10,6 +10,7 @@ Whether a slot is whole is judged by tests/lib/check_slot.py against the signed 
 """
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -64,7 +65,9 @@ def run_device(layout, prepared, folder, names, t):
 def main():
     if len(sys.argv) < 5:
         sys.exit(__doc__)
-    layout, prepared, folder = sys.argv[1:4]
+    # A time limit must not leave machines and servers behind; they end with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    layout, prepared, folder = sys.argv[1], *map(os.path.abspath, sys.argv[2:4])
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     t = Report()

@@ -91,7 +91,7 @@ class Device:
         """First boot in the factory."""
         self.machine.start()
         self.machine.expect("^GUEST ready", BOOT)
-        self.machine.type("pawl provision && reboot")
+        self.machine.type("pawl provision && /sbin/reboot")
         return self.wait_ready("A")
 
     # --- steps ---------------------------------------------------------------

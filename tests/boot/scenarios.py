@@ -46,7 +46,7 @@ def good(d, t):
     t.equal(d.disk.release_in(old, d.publisher), d.committed, "good: the old slot is whole")
     d.slot, d.committed = new, release
     before = d.disk.environment()
-    d.machine.type("reboot")
+    d.machine.type("/sbin/reboot")
     d.wait_ready(new)
     t.equal(d.disk.environment(), before, "good: the next boot writes no byte of the environment")
     watch.check(t, "good", 2)
@@ -238,7 +238,7 @@ def env_lost(d, t):
     t.equal(d.environment_valid(), [True, True], "lost environment: in both copies")
     d.slot = found.group(1)
     d.committed = d.disk.release_in(d.slot, d.publisher)
-    d.machine.type("reboot")
+    d.machine.type("/sbin/reboot")
     d.wait_ready(d.slot)
     t.check(d.committed, "lost environment: what runs is whole")
     good(d, t)
