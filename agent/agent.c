@@ -66,6 +66,13 @@ static int run_stage(
 	return hooks_run(&hooks, stage, facts.facts, facts.count, &sink, e);
 }
 
+/* What is written waits for the next poll, which may be the hundredth: a detail. */
+static int not_continued(struct session *s, const struct err *why)
+{
+	session_record(s, JOURNAL_POLL, JOURNAL_FAIL, why->code, NULL);
+	return -1;
+}
+
 int agent_install(struct session *s, struct running *d, struct offer *o, struct err *e)
 {
 	if (agent_check_free(s, d, e) < 0)
@@ -88,7 +95,7 @@ int agent_install(struct session *s, struct running *d, struct offer *o, struct 
 	if (run_stage(s, o, d->target, HOOK_PRE_WRITE, e) < 0 || txn_write(s, d, o, e) < 0)
 		return txn_abort(s, e);
 	if (running_identify(&s->config, s->boot, d, e) < 0)
-		return -1;
+		return not_continued(s, e);
 	return agent_continue(s, d, e);
 }
 
@@ -122,7 +129,7 @@ int agent_continue(struct session *s, struct running *d, struct err *e)
 		if (why.code == E_HELD && txn_cancel(s, d, &why, e) < 0)
 			return -1;
 		*e = why;
-		return -1;
+		return why.code == E_HELD ? -1 : not_continued(s, e);
 	}
 	if (t->phase == STATE_TXN_ACTIVATED)
 		return 0;
