@@ -176,8 +176,8 @@ $(O)/tests/crash/kill_at: $(O)/tests/crash/kill_at.o
 
 # Lets its Nth call on certain files go wrong, for tests/faults.
 TEST_TOOLS += $(O)/tests/faults/fail_at
-$(O)/tests/faults/fail_at: $(O)/tests/faults/fail_at.o
-	$(call link,$@,$<)
+$(O)/tests/faults/fail_at: $(O)/tests/faults/fail_at.o $(O)/tests/faults/fail_calls.o
+	$(call link,$@,$^)
 
 include $(S)/tests/boot/boot.mk
 

@@ -66,7 +66,7 @@ class Outcome:
     code: str  # E_OK when it succeeded
     text: str
     injected: list  # (kind, name, path) of the calls that went wrong
-    asked_restart: bool = False
+    open_end: bool = False  # it says that a trial may stand
 
 
 class Device(world.Device):

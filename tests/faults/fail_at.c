@@ -40,82 +40,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/faults/fail_calls.h"
+
 #define PATHS_MAX 16
 #define ALIGNED   4096 /* what O_DIRECT asks of buffers */
-
-enum kind {
-	KIND_READ = 1,
-	KIND_WRITE = 2,
-	KIND_SYNC = 4,
-	KIND_OPEN = 8,
-	KIND_MAKE = 16,
-	KIND_NAME = 32,
-	KIND_SIZE = 64,
-	KIND_ALL = 127
-};
-
-static const struct {
-	const char *name;
-	enum kind kind;
-} kinds[] = {
-	{"read", KIND_READ},
-	{"write", KIND_WRITE},
-	{"sync", KIND_SYNC},
-	{"open", KIND_OPEN},
-	{"make", KIND_MAKE},
-	{"name", KIND_NAME},
-	{"size", KIND_SIZE},
-};
 
 static const struct {
 	const char *name;
 	int number;
 } errors[] = {
 	{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EROFS", EROFS}, {"ENODEV", ENODEV}, {"ENXIO", ENXIO}};
-
-/* Which argument tells the file: a descriptor, or a folder's descriptor and a name behind it. */
-enum where { BY_FD, BY_DIR, BY_NAME };
-
-static const struct call {
-	unsigned number;
-	const char *name;
-	enum kind kind;
-	enum where where;
-	int arg;
-} calls[] = {
-	{SYS_read, "read", KIND_READ, BY_FD, 0},
-	{SYS_pread64, "pread64", KIND_READ, BY_FD, 0},
-	{SYS_readv, "readv", KIND_READ, BY_FD, 0},
-	{SYS_preadv, "preadv", KIND_READ, BY_FD, 0},
-	{SYS_getdents64, "getdents64", KIND_READ, BY_FD, 0},
-	{SYS_write, "write", KIND_WRITE, BY_FD, 0},
-	{SYS_pwrite64, "pwrite64", KIND_WRITE, BY_FD, 0},
-	{SYS_writev, "writev", KIND_WRITE, BY_FD, 0},
-	{SYS_pwritev, "pwritev", KIND_WRITE, BY_FD, 0},
-	{SYS_copy_file_range, "copy_file_range", KIND_WRITE, BY_FD, 2},
-	{SYS_sendfile, "sendfile", KIND_WRITE, BY_FD, 0},
-	{SYS_fsync, "fsync", KIND_SYNC, BY_FD, 0},
-	{SYS_fdatasync, "fdatasync", KIND_SYNC, BY_FD, 0},
-	{SYS_sync_file_range, "sync_file_range", KIND_SYNC, BY_FD, 0},
-	{SYS_syncfs, "syncfs", KIND_SYNC, BY_FD, 0},
-	{SYS_ftruncate, "ftruncate", KIND_SIZE, BY_FD, 0},
-	{SYS_fallocate, "fallocate", KIND_SIZE, BY_FD, 0},
-	{SYS_openat, "openat", KIND_OPEN, BY_DIR, 0}, /* or KIND_MAKE */
-	{SYS_renameat2, "renameat2", KIND_NAME, BY_DIR, 2},
-	{SYS_unlinkat, "unlinkat", KIND_NAME, BY_DIR, 0},
-	{SYS_mkdirat, "mkdirat", KIND_NAME, BY_DIR, 0},
-	{SYS_linkat, "linkat", KIND_NAME, BY_DIR, 2},
-#ifdef SYS_renameat
-	{SYS_renameat, "renameat", KIND_NAME, BY_DIR, 2},
-#endif
-#ifdef SYS_rename /* architectures from before the *at calls */
-	{SYS_rename, "rename", KIND_NAME, BY_NAME, 1},
-	{SYS_unlink, "unlink", KIND_NAME, BY_NAME, 0},
-	{SYS_mkdir, "mkdir", KIND_NAME, BY_NAME, 0},
-	{SYS_rmdir, "rmdir", KIND_NAME, BY_NAME, 0},
-#endif
-};
-#define CALLS (sizeof(calls) / sizeof(calls[0]))
 
 enum what { FAIL, SHORT, FLIP, SHRINK };
 
@@ -145,12 +79,14 @@ static void die(const char *what)
 
 static int install_filter(void)
 {
-	struct sock_filter f[2 * CALLS + 2];
+	struct sock_filter f[2 * FAIL_CALLS_MAX + 2];
+	unsigned short count;
+	const struct fail_call *calls = fail_calls(&count);
 	unsigned short n = 0;
 
 	f[n++] = (struct sock_filter)BPF_STMT(
 		BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < CALLS; i++) {
+	for (size_t i = 0; i < count; i++) {
 		f[n++] = (struct sock_filter)BPF_JUMP(
 			BPF_JMP | BPF_JEQ | BPF_K, calls[i].number, 0, 1);
 		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
@@ -219,76 +155,6 @@ static void start(struct run *r, char **argv)
 		die("the program did not start");
 	close(pair[0]);
 	close(pair[1]);
-}
-
-/* --- What a call works on ----------------------------------------------------------- */
-
-static int read_link(pid_t tid, int fd, char out[PATH_MAX])
-{
-	char link[64];
-
-	if (fd == AT_FDCWD)
-		snprintf(link, sizeof(link), "/proc/%d/cwd", tid);
-	else
-		snprintf(link, sizeof(link), "/proc/%d/fd/%d", tid, fd);
-	ssize_t n = readlink(link, out, PATH_MAX - 1);
-	if (n < 0)
-		return -1;
-	out[n] = 0;
-	return 0;
-}
-
-/* Page by page: a name may end just before memory that is not there. */
-static int read_text(pid_t tid, uint64_t at, char out[PATH_MAX])
-{
-	for (size_t done = 0; done < PATH_MAX;) {
-		size_t n = ALIGNED - (at + done) % ALIGNED;
-		if (n > PATH_MAX - done)
-			n = PATH_MAX - done;
-		struct iovec to = {.iov_base = out + done, .iov_len = n};
-		struct iovec from = {.iov_base = (void *)(uintptr_t)(at + done), .iov_len = n};
-		if (process_vm_readv(tid, &to, 1, &from, 1, 0) != (ssize_t)n)
-			return -1;
-		if (memchr(out + done, 0, n))
-			return 0;
-		done += n;
-	}
-	return -1;
-}
-
-static int path_of(const struct call *c, const struct seccomp_notif *n, char out[PATH_MAX])
-{
-	char name[PATH_MAX];
-	pid_t tid = (pid_t)n->pid;
-	int fd = c->where == BY_NAME ? AT_FDCWD : (int)n->data.args[c->arg];
-	int text = c->where == BY_NAME ? c->arg : c->arg + 1;
-
-	if (c->where == BY_FD)
-		return read_link(tid, fd, out);
-	if (read_text(tid, n->data.args[text], name) < 0)
-		return -1;
-	if (name[0] == '/') {
-		memcpy(out, name, strlen(name) + 1);
-		return 0;
-	}
-	if (read_link(tid, fd, out) < 0)
-		return -1;
-	size_t len = strlen(out);
-	return snprintf(out + len, PATH_MAX - len, "/%s", name) < (int)(PATH_MAX - len) ? 0 : -1;
-}
-
-static const struct call *call_of(int number)
-{
-	for (size_t i = 0; i < CALLS; i++) {
-		if (calls[i].number == (unsigned)number)
-			return &calls[i];
-	}
-	return NULL;
-}
-
-static enum kind kind_of(const struct call *c, const struct seccomp_notif *n)
-{
-	return c->kind == KIND_OPEN && (n->data.args[2] & O_CREAT) ? KIND_MAKE : c->kind;
 }
 
 static int counts(const struct run *r, enum kind kind, const char *path)
@@ -396,21 +262,18 @@ static int spoil(const struct run *r, const struct seccomp_notif *n, enum kind k
 static int judge(struct run *r, const struct seccomp_notif *n, ssize_t *out)
 {
 	char path[PATH_MAX];
-	const struct call *c = call_of(n->data.nr);
+	const struct fail_call *c = fail_call_of(n);
 
 	/* Threads belong to the group; a hook or another started program does not. */
-	if (!c || syscall(SYS_tgkill, r->main, n->pid, 0) < 0 || path_of(c, n, path) < 0)
+	if (!c || syscall(SYS_tgkill, r->main, n->pid, 0) < 0 || fail_path_of(c, n, path) < 0)
 		return 0;
-	enum kind kind = kind_of(c, n);
+	enum kind kind = fail_kind_of(c, n);
 	if (!counts(r, kind, path))
 		return 0;
 	r->seen++;
 	int due = r->at > 0 && (r->seen == r->at || (r->sticky && r->seen > r->at));
 	int wrong = due && spoil(r, n, kind, out);
-	size_t k = 0;
-	while (kinds[k].kind != kind)
-		k++;
-	fprintf(r->report, "%s %s %s%s\n", kinds[k].name, c->name, path, wrong ? " !" : "");
+	fprintf(r->report, "%s %s %s%s\n", fail_kind_name(kind), c->name, path, wrong ? " !" : "");
 	return wrong;
 }
 
@@ -465,9 +328,7 @@ static unsigned read_kinds(char *text)
 
 	for (char *save = NULL, *w = strtok_r(text, ",", &save); w;
 		w = strtok_r(NULL, ",", &save)) {
-		unsigned found = 0;
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			found |= strcmp(w, kinds[i].name) == 0 ? (unsigned)kinds[i].kind : 0;
+		unsigned found = fail_kind_find(w);
 		if (!found)
 			usage(w);
 		all |= found;
