@@ -135,7 +135,7 @@ def truncated(d, t):
 
 def emergency(d, t):
     """The data partition cannot be mounted: systemd's emergency mode, out of which
-    pawl-emergency.timer restarts."""
+    pawl-emergency.service restarts."""
     come_back(d, t, "emergency", lost_tries(d), 0, ["E_BOOT", "E_HEALTH"])
 
 

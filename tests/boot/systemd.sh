@@ -76,10 +76,11 @@ systemd_enable() {
 	done
 	mkdir -p "$units/timers.target.wants" "$units/emergency.target.wants"
 	ln -s /usr/lib/systemd/system/pawl-deadline.timer "$units/timers.target.wants/"
-	ln -s /usr/lib/systemd/system/pawl-emergency.timer "$units/emergency.target.wants/"
+	ln -s /usr/lib/systemd/system/pawl-emergency.service "$units/emergency.target.wants/"
 	# Ten minutes on a device.
-	mkdir -p "$units/pawl-emergency.timer.d"
-	printf '[Timer]\nOnActiveSec=\nOnActiveSec=20\n' >"$units/pawl-emergency.timer.d/test.conf"
+	mkdir -p "$units/pawl-emergency.service.d"
+	printf '[Service]\nEnvironment=PAWL_EMERGENCY_SECONDS=40\n' \
+		>"$units/pawl-emergency.service.d/test.conf"
 	# Needs D-Bus, a folder that can be written, or the console.
 	for name in systemd-logind.service systemd-random-seed.service serial-getty@ttyAMA0.service \
 		systemd-update-utmp.service systemd-hwdb-update.service getty.target; do
