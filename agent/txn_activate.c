@@ -211,7 +211,7 @@ int agent_reboot(struct session *s, bool now, bool *asked, struct err *e)
 	}
 	if (run_stage(s, HOOK_PRE_REBOOT, e) < 0) {
 		session_record(s, JOURNAL_REBOOT, JOURNAL_FAIL, e->code, NULL);
-		return -1;
+		return err_wrap(e, "no restart yet");
 	}
 	if (s->state.txn.phase == STATE_TXN_ACTIVATED && !s->baseline_fresh)
 		take_baseline(s);
@@ -221,7 +221,7 @@ int agent_reboot(struct session *s, bool now, bool *asked, struct err *e)
 	*asked = true;
 	if (boot_reboot(s->boot, e) < 0) {
 		session_record(s, JOURNAL_REBOOT, JOURNAL_FAIL, e->code, NULL);
-		return err_wrap(e, "the restart was asked for and failed; restart the machine");
+		return err_wrap(e, "no restart yet; restart the machine");
 	}
 	return 0;
 }
