@@ -43,8 +43,7 @@ static int open_file(int dir, struct err *e)
 	return fd >= 0 ? fd : open_named(dir, e);
 }
 
-/* Every byte gets its place on the medium now. */
-static int allocate(int fd, size_t size, struct err *e)
+int scratch_allocate(int fd, size_t size, struct err *e)
 {
 	const uint8_t zeros[4096] = {0};
 	int rc = posix_fallocate(fd, 0, (off_t)size);
@@ -84,7 +83,7 @@ int scratch_get(int dir, size_t size, struct scratch *out, struct err *e)
 	if (size <= SCRATCH_MEMORY_MAX)
 		return map(-1, size, out, e);
 	AUTO_CLOSE int fd = open_file(dir, e);
-	if (fd < 0 || allocate(fd, size, e) < 0)
+	if (fd < 0 || scratch_allocate(fd, size, e) < 0)
 		return -1;
 	return map(fd, size, out, e);
 }

@@ -27,6 +27,12 @@ struct scratch {
 int scratch_get(int dir, size_t size, struct scratch *out, struct err *e);
 void scratch_free(struct scratch *s);
 
+/*
+ * Gives every byte of a file its place on the medium, so that a write through a mapping
+ * finds it; they are zero if the file was empty. E_SPACE, E_IO.
+ */
+int scratch_allocate(int fd, size_t size, struct err *e);
+
 /* Bytes [from, from + len) are not needed in memory for now; their content stays. */
 void scratch_settle(const struct scratch *s, size_t from, size_t len);
 

@@ -8,7 +8,7 @@
 #include "agent/base/fetcher.h"
 #include "agent/plan/plan.h"
 
-#define OBJECTS_MAX 16
+#define OBJECTS_MAX 32
 #define CALLS_MAX   256
 
 struct object {
