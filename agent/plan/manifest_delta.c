@@ -22,6 +22,7 @@
 #define PATCH_BYTES     UINT64_C(4096) /* a patch has at most one frame for so much image */
 #define PATCH_SLACK     UINT64_C(8192)
 #define PATCH_IMAGE_MAX (UINT64_C(1) << 30)
+#define DIFFERENCE_MAX  (UINT64_C(1) << 20)
 
 /* An index of so many entries with lengths of their own, none of them zero. */
 static uint64_t index_limit(uint64_t size)
@@ -149,6 +150,66 @@ static int read_patches(const json_t *obj, struct plan_image *out, struct err *e
 	return 0;
 }
 
+/* --- Differences of tables ------------------------------------------------------------- */
+
+static int check_difference(const struct plan_object *table, const struct plan_differences *all,
+	const struct plan_difference *d, struct err *e)
+{
+	bool small = d->object.length < table->length && d->object.length <= DIFFERENCE_MAX;
+
+	if (!MUST("manifest.difference-length", small))
+		return err_set(e, E_META,
+			"a difference is %" PRIu64 " bytes, not less than its table (%" PRIu64
+			") and 1 MiB",
+			d->object.length, table->length);
+	bool other = !hash_equal(d->base, table->sha256);
+	for (size_t i = 0; i < all->count; i++)
+		other = other && !hash_equal(d->base, all->from[i].base);
+	if (!MUST("manifest.difference-twice", other))
+		return err_set(
+			e, E_META, "two differences are from the same table, or one from itself");
+	return 0;
+}
+
+static int read_difference(const json_t *obj, const struct plan_object *table,
+	struct plan_differences *out, struct err *e)
+{
+	struct plan_difference d = {0};
+
+	if (!json_is_object(obj))
+		return err_set(e, E_META, "every entry of \"from\" must be an object");
+	if (field_digest(obj, "base", d.base, e) < 0 ||
+		field_digest(obj, "sha256", d.object.sha256, e) < 0 ||
+		field_number(obj, "length", 1, FIELD_INT_MAX, &d.object.length, e) < 0 ||
+		check_difference(table, out, &d, e) < 0)
+		return -1;
+	out->from[out->count++] = d;
+	return 0;
+}
+
+/* The differences of the table at `key`, whose hash and length are in `table`. */
+static int read_differences(const json_t *image, const char *key, const struct plan_object *table,
+	struct plan_differences *out, struct err *e)
+{
+	const json_t *obj = json_object_get(image, key);
+	json_t *list;
+	json_t *entry;
+	size_t i;
+
+	if (!json_object_get(obj, "from"))
+		return 0;
+	if (json_want_array(obj, "from", key, &list, e) < 0)
+		return -1;
+	if (!MUST("manifest.difference-count", json_array_size(list) <= PLAN_BASES_MAX))
+		return err_set(e, E_META, "\"%s\": %zu differences, more than %d", key,
+			json_array_size(list), PLAN_BASES_MAX);
+	json_array_foreach (list, i, entry) {
+		if (read_difference(entry, table, out, e) < 0)
+			return err_wrap(e, "\"%s\"", key);
+	}
+	return 0;
+}
+
 int manifest_parse_delta(const json_t *obj, struct plan_image *out, struct err *e)
 {
 	bool index = json_object_get(obj, "index") != NULL;
@@ -159,6 +220,9 @@ int manifest_parse_delta(const json_t *obj, struct plan_image *out, struct err *
 		return err_set(e, E_META, "\"%s\" without \"%s\"", index ? "index" : "data",
 			index ? "data" : "index");
 	if (index && read_data(obj, out, e) < 0)
+		return -1;
+	if (read_differences(obj, "leaves", &out->leaves, &out->leaves_from, e) < 0 ||
+		(index && read_differences(obj, "index", &out->index, &out->index_from, e) < 0))
 		return -1;
 	return json_object_get(obj, "patches") ? read_patches(obj, out, e) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of an image that saves bytes: index, data, frames, patches. Only for agent/plan. */
+/* The part of an image that saves bytes: index, data, frames, patches, differences. Only for agent/plan. */
 #pragma once
 
 #include <jansson.h>
@@ -15,9 +15,10 @@ int manifest_read_object(
 int manifest_read_encoding(const json_t *obj, enum plan_encoding *out, struct err *e);
 
 /*
- * Reads `index`, `data` and `patches`, all optional, of an image whose other
- * fields are in *out. E_META for one of index and data without the other, for
- * lengths that the size does not permit, for more than 8 patches, two from the
- * same image, or patches of an image above 1 GiB. E_COMPAT for an encoding.
+ * Reads `index`, `data`, `patches` and the differences of leaves and index, all
+ * optional, of an image whose other fields are in *out. E_META for one of index and
+ * data without the other, for lengths that the size does not permit, for more than 8
+ * patches or differences, two from the same image or table, or patches of an image
+ * above 1 GiB. E_COMPAT for an encoding.
  */
 int manifest_parse_delta(const json_t *obj, struct plan_image *out, struct err *e);

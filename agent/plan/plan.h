@@ -13,6 +13,7 @@
 #define PLAN_VERSION_SIZE 65
 #define PLAN_LIST_MAX     64 /* entries of advisories, cves, compatible, channels, requires */
 #define PLAN_PATCHES_MAX  8 /* of one image */
+#define PLAN_BASES_MAX    8 /* older tables that differences of one table are from */
 
 enum plan_class { PLAN_SECURITY, PLAN_FUNCTIONAL, PLAN_MIXED };
 enum plan_encoding { PLAN_NONE, PLAN_ZLIB, PLAN_ZSTD };
@@ -31,6 +32,17 @@ struct plan_patch {
 	struct plan_object table;
 };
 
+/* A table as its differences from older ones, each of which is named by its hash. */
+struct plan_difference {
+	uint8_t base[HASH_SIZE];
+	struct plan_object object;
+};
+
+struct plan_differences {
+	struct plan_difference from[PLAN_BASES_MAX];
+	size_t count;
+};
+
 /* One image of a slot and the objects that carry it (design 4.2, 5). */
 struct plan_image {
 	char name[PLAN_NAME_SIZE];
@@ -38,12 +50,14 @@ struct plan_image {
 	uint64_t size; /* bytes of the output image */
 	enum hash_alg leaf_alg;
 	struct plan_object leaves;
+	struct plan_differences leaves_from;
 	struct plan_object full;
 	enum plan_encoding encoding;
 	struct plan_object pieces;
 	/* Only where has_delta: index, and data with its table of frames. */
 	bool has_delta;
 	struct plan_object index;
+	struct plan_differences index_from;
 	struct plan_object data;
 	enum plan_encoding data_encoding;
 	struct plan_object frames;

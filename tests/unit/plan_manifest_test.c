@@ -618,6 +618,111 @@ static void refuses_too_many_patches_and_twins(void **state)
 	json_decref(j);
 }
 
+/* The manifest of the delta with one difference each of leaves and index. */
+static json_t *differences_json(void)
+{
+	json_t *j = delta_json();
+
+	for (int k = 0; k < 2; k++) {
+		json_t *table = member(j, k == 0 ? "images.0.leaves" : "images.0.index");
+		json_object_set_new(table, "from",
+			json_pack("[{s:s, s:s, s:i}]", "base", k == 0 ? HASH3 : HASH2, "sha256",
+				HASH3, "length", 70 + k));
+	}
+	return j;
+}
+
+static void reads_differences_of_leaves_and_index(void **state)
+{
+	json_t *j = differences_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	if (parse(j, &m, &e) < 0)
+		fail_msg("%s", e.text);
+	const struct plan_image *i = &m->plan.images[0];
+	assert_int_equal(i->leaves_from.count, 1);
+	assert_int_equal(i->leaves_from.from[0].base[0], 0x3c);
+	assert_int_equal(i->leaves_from.from[0].object.sha256[0], 0x3c);
+	assert_int_equal(i->leaves_from.from[0].object.length, 70);
+	assert_int_equal(i->index_from.count, 1);
+	assert_int_equal(i->index_from.from[0].base[0], 0x2b);
+	assert_int_equal(i->index_from.from[0].object.length, 71);
+	manifest_free(m);
+	json_decref(j);
+}
+
+static void fields_of_differences_are_as_strict_as_others(void **state)
+{
+	static const char *const keys[] = {"base", "sha256", "length"};
+	static const char *const tables[] = {"images.0.leaves", "images.0.index"};
+
+	(void)state;
+	for (size_t t = 0; t < 2; t++) {
+		char first[64];
+		snprintf(first, sizeof(first), "%s.from.0", tables[t]);
+		for (size_t k = 0; k < 3; k++) {
+			expect_of(differences_json(), first, keys[k], NULL, E_META);
+			expect_of(differences_json(), first, keys[k], "true", E_META);
+			expect_of(differences_json(), first, keys[k], "null", E_META);
+		}
+		expect_of(differences_json(), first, "length", "0", E_META);
+		expect_of(differences_json(), first, "more", "{}", E_OK);
+		expect_of(differences_json(), tables[t], "from", "{}", E_META);
+		expect_of(differences_json(), tables[t], "from", "[7]", E_META);
+		expect_of(differences_json(), tables[t], "from", "[]", E_OK);
+	}
+}
+
+static void a_difference_is_shorter_than_its_table_and_a_mebibyte(void **state)
+{
+	(void)state;
+	/* 17 leaves, and an index of 1000 bytes. */
+	expect_of(differences_json(), "images.0.leaves.from.0", "length", "543", E_OK);
+	expect_of(differences_json(), "images.0.leaves.from.0", "length", "544", E_META);
+	expect_of(differences_json(), "images.0.index.from.0", "length", "999", E_OK);
+	expect_of(differences_json(), "images.0.index.from.0", "length", "1000", E_META);
+	for (int over = 0; over <= 1; over++) {
+		json_t *j = sized_json(UINT64_C(1) << 30);
+		json_object_set_new(member(j, "images.0.index"), "length", json_integer(2000000));
+		json_object_set_new(member(j, "images.0.index"), "from",
+			json_pack("[{s:s, s:s, s:i}]", "base", HASH2, "sha256", HASH3, "length",
+				1048576 + over));
+		expect_of(j, "images.0", "more", "1", over ? E_META : E_OK);
+	}
+}
+
+static void refuses_too_many_differences_twins_and_one_from_itself(void **state)
+{
+	json_t *j = differences_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+	json_t *list = member(j, "images.0.index.from");
+
+	(void)state;
+	for (size_t i = 1; i <= PLAN_BASES_MAX; i++) {
+		char base[65] = HASH3;
+		base[0] = (char)('0' + i);
+		json_array_append_new(list, json_deep_copy(json_array_get(list, 0)));
+		assert_int_equal(parse(j, &m, &e), -1); /* twins */
+		assert_int_equal(e.code, E_META);
+		json_object_set_new(json_array_get(list, i), "base", json_string(base));
+		int rc = parse(j, &m, &e);
+		assert_int_equal(rc, i < PLAN_BASES_MAX ? 0 : -1);
+		if (rc == 0)
+			assert_int_equal(m->plan.images[0].index_from.count, i + 1);
+		manifest_free(m);
+		m = NULL;
+	}
+	assert_int_equal(e.code, E_META);
+	assert_non_null(strstr(e.text, "more than"));
+	json_decref(j);
+	/* The table's own hash. */
+	json_t *one = differences_json();
+	expect_of(one, "images.0.index.from.0", "base", "\"" HASH1 "\"", E_META);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,6 +749,10 @@ int main(void)
 		cmocka_unit_test(an_index_has_at_most_4_million_entries),
 		cmocka_unit_test(patches_are_for_images_up_to_a_gibibyte),
 		cmocka_unit_test(refuses_too_many_patches_and_twins),
+		cmocka_unit_test(reads_differences_of_leaves_and_index),
+		cmocka_unit_test(fields_of_differences_are_as_strict_as_others),
+		cmocka_unit_test(a_difference_is_shorter_than_its_table_and_a_mebibyte),
+		cmocka_unit_test(refuses_too_many_differences_twins_and_one_from_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
