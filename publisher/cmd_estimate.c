@@ -130,8 +130,20 @@ static void print_way(const struct estimate_image *i, enum estimate_way way)
 	       "%" PRIu64 "%s\n",
 		estimate_way_name(way), estimate_total(i, way),
 		(double)estimate_total(i, way) / MIB, c->data, c->requests,
-		c->requests == 1 ? "" : "s", c->tables + i->image->leaves.length,
+		c->requests == 1 ? "" : "s", c->tables + i->leaves,
 		way == i->best ? "  <- this way" : "");
+}
+
+/* What a device fetches more that knows nothing of its image. */
+static uint64_t more_bytes(const struct estimate_image *i)
+{
+	uint64_t more = i->image->leaves.length - i->leaves;
+
+	if (i->best == ESTIMATE_COPY)
+		return 0;
+	if (i->best == ESTIMATE_DELTA)
+		more += i->old_index + i->image->index.length - i->index;
+	return more;
 }
 
 static void print_why(const struct estimate_image *i)
@@ -141,10 +153,10 @@ static void print_why(const struct estimate_image *i)
 	else if (!i->cost[ESTIMATE_COPY].possible)
 		printf("  %.3f MiB of its content are new to the device (index of %s)\n",
 			(double)i->fresh / MIB, i->content_defined ? "chunks" : "blocks");
-	if (i->best == ESTIMATE_DELTA && i->old_index > 0)
-		printf("  and %" PRIu64 " bytes where the device has no index of what it runs "
-		       "(`pawl-repo factory` puts it there)\n",
-			i->old_index);
+	if (more_bytes(i) > 0)
+		printf("  and %" PRIu64 " bytes where the device has no tables of what it runs "
+		       "(`pawl-repo factory` puts them there)\n",
+			more_bytes(i));
 	if (i->best == ESTIMATE_FULL && i->cost[ESTIMATE_DELTA].possible)
 		printf("  whole, because the delta would not be less\n");
 }

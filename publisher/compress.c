@@ -10,6 +10,7 @@
 #include <zstd.h>
 #endif
 
+#include "agent/base/buf.h"
 #include "partitions/slot/format.h"
 
 struct compressor {
@@ -172,3 +173,71 @@ int compressor_piece(struct compressor *c, const uint8_t *data, size_t len, uint
 	*stored = len;
 	return 0;
 }
+
+bool compress_has_zstd(void)
+{
+	return HAVE_ZSTD;
+}
+
+#ifdef CONFIG_ZSTD
+
+#define DIFFERENCE_LEVEL 19 /* tables are small */
+#define WINDOW_LOG_MIN   10
+#define WINDOW_LOG_MAX   27 /* two indexes of 2^22 entries are below 128 MiB */
+
+/* Both tables fit the window, so the frame is a single segment that sees all of the old one. */
+static int set_up_difference(ZSTD_CCtx *c, const struct buf *old, size_t len, struct err *e)
+{
+	int window = WINDOW_LOG_MIN;
+
+	while (window < WINDOW_LOG_MAX && UINT64_C(1) << window < (uint64_t)old->len + len)
+		window++;
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, DIFFERENCE_LEVEL)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 1)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 0)) ||
+		ZSTD_isError(ZSTD_CCtx_refPrefix(c, old->data, old->len)))
+		return err_set(e, E_INTERNAL, "zstd refuses its parameters");
+	return 0;
+}
+
+static int make_difference(
+	ZSTD_CCtx *c, const struct buf *old, const struct buf *data, struct buf *out, struct err *e)
+{
+	size_t room = ZSTD_compressBound(data->len);
+	AUTO_FREE uint8_t *stored = malloc(room);
+
+	if (!stored)
+		return err_set(e, E_NOMEM, "no memory for a difference");
+	if (set_up_difference(c, old, data->len, e) < 0)
+		return -1;
+	size_t n = ZSTD_compress2(c, stored, room, data->data, data->len);
+	if (ZSTD_isError(n))
+		return err_set(e, E_INTERNAL, "zstd: %s", ZSTD_getErrorName(n));
+	buf_free(out);
+	*out = buf_make(n);
+	return buf_add(out, stored, n, e);
+}
+
+int compress_difference(
+	const struct buf *old, const struct buf *data, struct buf *out, struct err *e)
+{
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+
+	if (!c)
+		return err_set(e, E_NOMEM, "no memory for zstd");
+	int rc = make_difference(c, old, data, out, e);
+	ZSTD_freeCCtx(c);
+	return rc;
+}
+
+#else
+
+int compress_difference(
+	const struct buf *old, const struct buf *data, struct buf *out, struct err *e)
+{
+	(void)old, (void)data, (void)out;
+	return err_set(e, E_USAGE, "zstd is not in this build");
+}
+
+#endif

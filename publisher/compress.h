@@ -5,11 +5,24 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "agent/base/err.h"
 #include "agent/plan/plan.h"
+
+/*
+ * One zstd frame that makes `data` out of `old` (docs/formats.md, "difference"), into
+ * `out`, whose limit is set here. Memory: some 100 bytes for each of `data`. E_USAGE in
+ * a build without zstd, E_NOMEM.
+ */
+struct buf;
+int compress_difference(
+	const struct buf *old, const struct buf *data, struct buf *out, struct err *e);
+
+/* Is zstd in this build? */
+bool compress_has_zstd(void);
 
 struct compressor; /* for one thread at a time; opaque */
 

@@ -22,7 +22,20 @@ uint64_t estimate_total(const struct estimate_image *i, enum estimate_way way)
 {
 	const struct estimate_cost *c = &i->cost[way];
 
-	return c->data + c->tables + i->image->leaves.length;
+	return c->data + c->tables + i->leaves;
+}
+
+/* As on a device that has the tables of the old image, and no others. */
+static uint64_t table_bytes(const struct plan_object *table, const struct plan_differences *all,
+	const struct plan_object *old)
+{
+	if (old && hash_equal(old->sha256, table->sha256))
+		return 0;
+	for (size_t i = 0; old && i < all->count; i++) {
+		if (hash_equal(all->from[i].base, old->sha256))
+			return all->from[i].object.length;
+	}
+	return table->length;
 }
 
 static void add_copy(const struct plan_image *old, struct estimate_image *out)
@@ -62,9 +75,11 @@ static int count_delta(const struct shelf *old, const struct plan_image *old_ima
 	out->fresh = need.content;
 	if (out->content_defined && old_image && old_image->has_delta)
 		out->old_index = old_image->index.length;
+	out->index = table_bytes(&out->image->index, &out->image->index_from,
+		old_image && old_image->has_delta ? &old_image->index : NULL);
 	out->cost[ESTIMATE_DELTA] = (struct estimate_cost){.possible = true,
 		.data = need.travel,
-		.tables = out->image->index.length + out->image->frames.length,
+		.tables = out->index + out->image->frames.length,
 		.requests = need.requests};
 	return 0;
 }
@@ -105,6 +120,8 @@ int estimate_image(const struct shelf *old, const struct shelf *new_release,
 	const struct plan_image *old_image = shelf_image(old, image->name);
 
 	*out = (struct estimate_image){.image = image};
+	out->leaves = table_bytes(
+		&image->leaves, &image->leaves_from, old_image ? &old_image->leaves : NULL);
 	out->cost[ESTIMATE_FULL] = (struct estimate_cost){.possible = true,
 		.data = image->full.length,
 		.tables = image->pieces.length,

@@ -31,11 +31,13 @@ struct estimate_cost {
 
 struct estimate_image {
 	const struct plan_image *image; /* of the new release */
+	uint64_t leaves; /* bytes that come for them */
 	struct estimate_cost cost[ESTIMATE_WAYS];
 	enum estimate_way best;
 	bool content_defined; /* the new index */
 	uint64_t fresh; /* bytes of the image that the old one has not, for the delta */
 	uint64_t old_index; /* more to fetch where the device has no index of what it runs */
+	uint64_t index; /* bytes that come for it; less than its length where it is a difference */
 	char no_delta[160]; /* why there is no delta */
 };
 

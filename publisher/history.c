@@ -16,6 +16,7 @@
 /* The release that is looked for and where its manifest lies below the workspace. */
 struct newest {
 	uint64_t wanted; /* 0 = the highest */
+	uint64_t below; /* only releases below this one; 0 = all */
 	uint64_t release; /* the best one so far; 0 = none */
 	char path[256];
 };
@@ -77,7 +78,9 @@ static int look_into(struct publisher *p, const char *product, const struct plac
 	}
 	for (struct dirent *n = readdir(d); n; n = readdir(d)) {
 		uint64_t release = place->number_of(n->d_name, product);
-		if (release <= newest->release || (newest->wanted > 0 && release != newest->wanted))
+		if (release <= newest->release ||
+			(newest->wanted > 0 && release != newest->wanted) ||
+			(newest->below > 0 && release >= newest->below))
 			continue;
 		newest->release = release;
 		snprintf(newest->path, sizeof(newest->path), "%s/%.96s%s", place->folder, n->d_name,
@@ -88,13 +91,12 @@ static int look_into(struct publisher *p, const char *product, const struct plac
 }
 
 /* NULL where there is none. */
-static int look_for(struct publisher *p, const char *product, uint64_t wanted,
+static int look_for(struct publisher *p, const char *product, struct newest newest,
 	struct manifest **out, struct err *e)
 {
 	struct place published = {.file = "", .number_of = published_number};
 	struct place staged = {
 		.folder = "staging", .file = "/manifest.json", .number_of = staged_number};
-	struct newest newest = {.wanted = wanted};
 	AUTO_BUF struct buf text = buf_make(MANIFEST_MAX);
 
 	snprintf(published.folder, sizeof(published.folder), "public/targets/%s/releases", product);
@@ -112,13 +114,19 @@ static int look_for(struct publisher *p, const char *product, uint64_t wanted,
 
 int history_newest(struct publisher *p, const char *product, struct manifest **out, struct err *e)
 {
-	return look_for(p, product, 0, out, e);
+	return look_for(p, product, (struct newest){0}, out, e);
+}
+
+int history_before(struct publisher *p, const char *product, uint64_t release,
+	struct manifest **out, struct err *e)
+{
+	return look_for(p, product, (struct newest){.below = release}, out, e);
 }
 
 int history_find(struct publisher *p, const char *product, uint64_t release, struct manifest **out,
 	struct err *e)
 {
-	if (look_for(p, product, release, out, e) < 0)
+	if (look_for(p, product, (struct newest){.wanted = release}, out, e) < 0)
 		return -1;
 	return *out ? 0
 		    : err_set(e, E_NOTFOUND,

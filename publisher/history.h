@@ -14,6 +14,10 @@
  */
 int history_newest(struct publisher *p, const char *product, struct manifest **out, struct err *e);
 
+/* The highest one below `release` (at least 1). As above. */
+int history_before(struct publisher *p, const char *product, uint64_t release,
+	struct manifest **out, struct err *e);
+
 /* A release by its number, published or staged. The caller's. E_NOTFOUND, E_IO, or its error. */
 int history_find(struct publisher *p, const char *product, uint64_t release, struct manifest **out,
 	struct err *e);

@@ -9,6 +9,10 @@ size_t image_objects(
 
 	out[n++] = &image->leaves;
 	out[n++] = &image->pieces;
+	for (size_t i = 0; i < image->leaves_from.count; i++)
+		out[n++] = &image->leaves_from.from[i].object;
+	for (size_t i = 0; i < image->index_from.count; i++)
+		out[n++] = &image->index_from.from[i].object;
 	if (image->has_delta) {
 		out[n++] = &image->index;
 		out[n++] = &image->frames;

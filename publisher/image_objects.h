@@ -6,7 +6,7 @@
 
 #include "agent/plan/plan.h"
 
-#define IMAGE_OBJECTS_MAX (6 + 2 * PLAN_PATCHES_MAX)
+#define IMAGE_OBJECTS_MAX (6 + 2 * PLAN_PATCHES_MAX + 2 * PLAN_BASES_MAX)
 
 /* Fills `out` (pointers into the image) with what is there; gives how many. */
 size_t image_objects(

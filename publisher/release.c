@@ -8,6 +8,7 @@
 
 #include "partitions/slot/format.h"
 #include "partitions/slot/index.h"
+#include "publisher/differences.h"
 #include "publisher/history.h"
 #include "publisher/image_delta.h"
 #include "publisher/release_patches.h"
@@ -21,6 +22,7 @@ struct making {
 	struct release_identity id;
 	struct shelf before; /* the release before, where there is one */
 	struct release_patches patches;
+	struct differences differences;
 	struct image_request request[PLAN_IMAGES_MAX];
 	struct plan_image image[PLAN_IMAGES_MAX];
 	size_t count;
@@ -63,6 +65,17 @@ static int find_number(struct making *m, struct err *e)
 	if (given && release_parse_number(given, "--release", 1, UINT64_C(1) << 53, &wanted, e) < 0)
 		return -1;
 	return history_number(m->publisher, m->id.product, m->id.newest, wanted, &m->id.release, e);
+}
+
+static int find_tables(struct making *m, struct err *e)
+{
+	const char *given = release_setting(m->settings, RELEASE_TABLES_FROM);
+	uint64_t count = DIFFERENCES_DEFAULT;
+
+	if (given && release_parse_number(given, "--tables-from", 0, PLAN_BASES_MAX, &count, e) < 0)
+		return -1;
+	return differences_find(
+		m->publisher, m->id.product, m->id.newest, (size_t)count, &m->differences, e);
 }
 
 /* Tells what is true of an image that its maker may not have meant. */
@@ -152,6 +165,7 @@ static int cut_images(struct making *m, const struct staging *s, struct err *e)
 		r->before = m->id.newest ? &m->before : NULL;
 		if (image_cut(r, s->objects, &m->image[i], &facts, e) < 0 ||
 			release_patches_add(m->publisher, &m->patches, s, r, &m->image[i], e) < 0 ||
+			differences_add(&m->differences, r, s->objects, &m->image[i], e) < 0 ||
 			check_same(r, &facts, e) < 0)
 			return -1;
 	}
@@ -177,6 +191,7 @@ static int stage(struct making *m, struct manifest **out, struct err *e)
 static void making_free(struct making *m)
 {
 	release_patches_free(&m->patches);
+	differences_free(&m->differences);
 }
 
 int release_make(struct publisher *p, const struct release_settings *s, bool adopt,
@@ -195,7 +210,7 @@ int release_make(struct publisher *p, const struct release_settings *s, bool ado
 	if (release_images(s, m.request, &m.count, e) < 0 || find_epoch(&m, e) < 0 ||
 		find_number(&m, e) < 0 ||
 		release_patches_find(p, m.id.product, s, &m.patches, e) < 0 ||
-		check_first(&m, e) < 0)
+		find_tables(&m, e) < 0 || check_first(&m, e) < 0)
 		return -1;
 	return stage(&m, out, e);
 }

@@ -296,6 +296,28 @@ static int put_object(json_t *obj, const char *key, const struct plan_object *o,
 		json_pack("{s:s, s:I}", "sha256", hex, "length", (json_int_t)o->length), e);
 }
 
+/* A table, and its differences from older ones. */
+static int put_table(json_t *obj, const char *key, const struct plan_object *o,
+	const struct plan_differences *all, struct err *e)
+{
+	JSON_AUTO json_t *list = json_array();
+
+	if (put_object(obj, key, o, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all->count; i++) {
+		const struct plan_difference *d = &all->from[i];
+		char base[HASH_HEX_SIZE];
+		char hex[HASH_HEX_SIZE];
+		hash_to_hex(d->base, base);
+		hash_to_hex(d->object.sha256, hex);
+		json_t *one = json_pack("{s:s, s:s, s:I}", "base", base, "sha256", hex, "length",
+			(json_int_t)d->object.length);
+		if (json_array_append_new(list, one) < 0)
+			return err_set(e, E_NOMEM, "no memory");
+	}
+	return all->count > 0 ? put(json_object_get(obj, key), "from", json_incref(list), e) : 0;
+}
+
 /* An object with a table of its own, below `table`. */
 static int put_with_table(json_t *obj, const char *key, const struct plan_object *o,
 	enum plan_encoding encoding, const char *table_key, const struct plan_object *table,
@@ -332,7 +354,7 @@ static int put_patches(json_t *obj, const struct plan_image *image, struct err *
 static int put_delta(json_t *obj, const struct plan_image *image, struct err *e)
 {
 	if (image->has_delta &&
-		(put_object(obj, "index", &image->index, e) < 0 ||
+		(put_table(obj, "index", &image->index, &image->index_from, e) < 0 ||
 			put_with_table(obj, "data", &image->data, image->data_encoding, "frames",
 				&image->frames, e) < 0))
 		return -1;
@@ -347,7 +369,7 @@ static int put_image(json_t *list, const struct plan_image *image, struct err *e
 		put(obj, "format", json_string(plan_format_name(image->format)), e) < 0 ||
 		put_number(obj, "size", image->size, e) < 0 ||
 		put(obj, "leaf_hash", json_string(hash_alg_name(image->leaf_alg)), e) < 0 ||
-		put_object(obj, "leaves", &image->leaves, e) < 0 ||
+		put_table(obj, "leaves", &image->leaves, &image->leaves_from, e) < 0 ||
 		put_with_table(obj, "full", &image->full, image->encoding, "pieces", &image->pieces,
 			e) < 0 ||
 		put_delta(obj, image, e) < 0)

@@ -35,13 +35,15 @@ static int open_below(const struct shelf *s, const char *folder, const char *nam
 	return openat(s->publisher->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-int shelf_open(const struct shelf *s, const struct plan_object *o, int *fd, struct err *e)
+/* A regular file; how long it is comes out. */
+static int open_object(const struct shelf *s, const uint8_t sha256[HASH_SIZE], int *fd,
+	uint64_t *length, struct err *e)
 {
 	char name[OBJECT_NAME_SIZE];
 	char staged[96];
 	struct stat st;
 
-	object_name(o->sha256, name);
+	object_name(sha256, name);
 	snprintf(staged, sizeof(staged), "staging/%s-%" PRIu64, s->plan->product, s->plan->release);
 	AUTO_CLOSE int n = open_below(s, "public", name);
 	if (n < 0 && errno == ENOENT)
@@ -49,11 +51,42 @@ int shelf_open(const struct shelf *s, const struct plan_object *o, int *fd, stru
 	if (n < 0)
 		return err_sys(e, errno == ENOENT ? E_NOTFOUND : E_IO, errno,
 			"release %" PRIu64 ": cannot open objects/%s", s->plan->release, name);
-	if (fstat(n, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != o->length)
+	if (fstat(n, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(e, E_SIZE, "release %" PRIu64 ": objects/%s is no regular file",
+			s->plan->release, name);
+	*length = (uint64_t)st.st_size;
+	*fd = steal_fd(&n);
+	return 0;
+}
+
+int shelf_open(const struct shelf *s, const struct plan_object *o, int *fd, struct err *e)
+{
+	char name[OBJECT_NAME_SIZE];
+	uint64_t length = 0;
+
+	AUTO_CLOSE int n = -1;
+	if (open_object(s, o->sha256, &n, &length, e) < 0)
+		return -1;
+	object_name(o->sha256, name);
+	if (length != o->length)
 		return err_set(e, E_SIZE, "release %" PRIu64 ": objects/%s has not its length",
 			s->plan->release, name);
 	*fd = steal_fd(&n);
 	return 0;
+}
+
+int shelf_read_named(const struct shelf *s, const uint8_t sha256[HASH_SIZE], size_t cap,
+	struct buf *out, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct plan_object o;
+
+	if (open_object(s, sha256, &fd, &o.length, e) < 0)
+		return -1;
+	memcpy(o.sha256, sha256, HASH_SIZE);
+	if (o.length > cap)
+		return err_set(e, E_SIZE, "an object of %" PRIu64 " bytes is no table", o.length);
+	return shelf_read(s, &o, out, e);
 }
 
 int shelf_read(const struct shelf *s, const struct plan_object *o, struct buf *out, struct err *e)

@@ -26,6 +26,12 @@ int shelf_open(const struct shelf *s, const struct plan_object *o, int *fd, stru
 /* Reads one whole into `out` (whose limit is set here). As above, and E_HASH. */
 int shelf_read(const struct shelf *s, const struct plan_object *o, struct buf *out, struct err *e);
 
+/*
+ * The same for one of which only the hash is known; longer than `cap` is E_SIZE.
+ */
+int shelf_read_named(const struct shelf *s, const uint8_t sha256[HASH_SIZE], size_t cap,
+	struct buf *out, struct err *e);
+
 /* Who gets the content of an image, in order, at most 4 MiB at a time; -1 ends the reading. */
 struct shelf_sink {
 	void *ctx;

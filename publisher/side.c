@@ -12,6 +12,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/file.h"
+#include "publisher/differences.h"
 #include "publisher/history.h"
 #include "publisher/release.h"
 #include "publisher/staging.h"
@@ -60,6 +61,9 @@ int side_open_file(struct side *s, const struct image_request *r, struct err *e)
 		return err_set(e, E_NOMEM, "no memory for an image");
 	if (make_folder(s, &objects, e) < 0 ||
 		image_cut(r, objects, &s->plan->images[0], &facts, e) < 0)
+		return -1;
+	if (r->before && r->before->plan &&
+		differences_add_from(r->before, r, objects, &s->plan->images[0], e) < 0)
 		return -1;
 	s->plan->image_count = 1;
 	s->shelf = (struct shelf){.publisher = &s->own, .plan = s->plan};

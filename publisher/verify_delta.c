@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checking the tables of a release: a device that finds them wrong would fetch everything. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/base/must.h"
+#include "partitions/slot/difference.h"
 #include "partitions/slot/patch.h"
 #include "publisher/delta.h"
 #include "publisher/object.h"
 #include "publisher/verify.h"
+
+#define TABLE_MAX (44u << 20) /* an index of 2^22 entries with lengths */
 
 /* What is missing or has another hash is told by the check of all objects. */
 static bool is_told_elsewhere(enum err_code code)
@@ -71,13 +75,53 @@ static int check_patch(struct verify *v, const struct shelf *s, const struct pla
 	return tell_problem(v, &patch->table, &why, e);
 }
 
+/* Old tables that are not here any more are no problem: their releases are gone. */
+static int apply_difference(const struct shelf *s, const struct plan_object *table,
+	const struct plan_difference *d, struct err *e)
+{
+	AUTO_BUF struct buf old = {0};
+	AUTO_BUF struct buf bytes = {0};
+	uint8_t digest[HASH_SIZE];
+
+	if (shelf_read_named(s, d->base, TABLE_MAX, &old, e) < 0 ||
+		shelf_read(s, &d->object, &bytes, e) < 0)
+		return -1;
+	const struct slot_difference one = {
+		.old = old.data, .old_len = old.len, .data = bytes.data, .len = bytes.len};
+	AUTO_FREE uint8_t *out = malloc((size_t)table->length);
+	if (!out)
+		return err_set(e, E_NOMEM, "no memory for a table");
+	if (slot_difference_apply(&one, out, (size_t)table->length, e) < 0 ||
+		hash_bytes(HASH_SHA256, out, (size_t)table->length, digest, e) < 0)
+		return -1;
+	return hash_equal(digest, table->sha256)
+		       ? 0
+		       : err_set(e, E_META, "a difference that gives another table");
+}
+
+static int check_differences(struct verify *v, const struct shelf *s,
+	const struct plan_object *table, const struct plan_differences *all, struct err *e)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct err why = {0};
+		bool good = apply_difference(s, table, &all->from[i], &why) == 0 ||
+			    is_told_elsewhere(why.code) || why.code == E_COMPAT;
+		if (!MUST("verify.difference", good) &&
+			tell_problem(v, &all->from[i].object, &why, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int verify_delta(struct verify *v, const struct manifest *m, struct err *e)
 {
 	const struct shelf shelf = {.publisher = v->p, .plan = &m->plan};
 
 	for (size_t i = 0; i < m->plan.image_count; i++) {
 		const struct plan_image *image = &m->plan.images[i];
-		if (check_image(v, &shelf, image, e) < 0)
+		if (check_image(v, &shelf, image, e) < 0 ||
+			check_differences(v, &shelf, &image->leaves, &image->leaves_from, e) < 0 ||
+			check_differences(v, &shelf, &image->index, &image->index_from, e) < 0)
 			return -1;
 		for (size_t k = 0; k < image->patch_count; k++) {
 			if (check_patch(v, &shelf, image, &image->patches[k], e) < 0)

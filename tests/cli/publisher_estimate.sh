@@ -60,26 +60,31 @@ w, n, what = sys.argv[1:]
 path = glob.glob('%s/public/targets/demo/releases/*.%s.json' % (w, n)) + \
     glob.glob('%s/staging/demo-%s/manifest.json' % (w, n))
 i = json.load(open(path[0]))['images'][0]
+def comes(table): # as its difference from the newest release with another one
+    return table['from'][0]['length'] if 'from' in table else table['length']
 print(eval(what))
 PY
 }
 
-tables=$(length 2 "sum(i[k]['length'] for k in ('index', 'leaves')) + i['data']['frames']['length']")
+tables=$(length 2 "sum(comes(i[k]) for k in ('index', 'leaves')) + i['data']['frames']['length']")
 estimate 1 2
 tap_check "five blocks are fetched in one request" \
 	is "$(line delta | sed 's/ <- .*//')" \
 	"delta $((tables + 5 * 4096)) bytes $(python3 -c "print('%.3f' % ($((tables + 5 * 4096)) / 1048576))") MiB: data $((5 * 4096)) in 1 request, tables $tables"
+tap_check "leaves and index come as their differences" \
+	is "$(length 2 "comes(i['index']) < i['index']['length'] / 4, comes(i['leaves']) < i['leaves']['length']")" "(True, True)"
+tap_check "what a device without older tables fetches more is said" is "$(line and)" \
+	"and $(length 2 "sum(i[k]['length'] - comes(i[k]) for k in ('index', 'leaves'))") bytes where the device has no tables of what it runs (\`pawl-repo factory\` puts them there)"
 tap_check "and that is the way" is "$(line delta | grep -c '<- this way')" 1
 tap_check "the whole image is told beside it" is "$(line full | cut -d' ' -f2)" \
-	"$(length 2 "i['full']['length'] + i['full']['pieces']['length'] + i['leaves']['length']")"
+	"$(length 2 "i['full']['length'] + i['full']['pieces']['length'] + comes(i['leaves'])")"
 tap_check "the sum is what the way costs" is "$(line sum: | cut -d' ' -f2)" \
 	"$((tables + 5 * 4096))"
 tap_check "back to the release before costs the frames around its blocks" \
 	is "$(estimate 2 1 && line delta | grep -o 'data [0-9]*')" "data $((5 * 262144))"
 estimate 2 3
 tap_check "what did not change is copied" is "$(line copy | grep -c '<- this way')" 1
-tap_check "for its leaves alone" is "$(line sum: | cut -d' ' -f2)" \
-	"$(length 3 "i['leaves']['length']")"
+tap_check "for nothing: the device knows its leaves" is "$(line sum: | cut -d' ' -f2)" 0
 
 # --- Files ------------------------------------------------------------------------
 estimate "$T/a" "$T/b" --encoding none --level 0
@@ -128,8 +133,8 @@ repo --quiet publish
 estimate 1 5
 tap_check "and is the way for devices on that release" is \
 	"$(line patch | grep -c '<- this way') $(line sum: | cut -d' ' -f2)" \
-	"1 $(length 5 "sum(o['length'] for o in
-		(i['leaves'], i['patches'][0], i['patches'][0]['table']))")"
+	"1 $(length 5 "comes(i['leaves']) + sum(o['length'] for o in
+		(i['patches'][0], i['patches'][0]['table']))")"
 estimate 4 5
 tap_check "and on one with the same image" is "$(line patch | grep -c '<- this way')" 1
 tap_check "the repository with it is good" repo verify
@@ -155,8 +160,10 @@ for k in ('product', 'release', 'version', 'epoch'):
     assert f[k] == m[k], k
 assert f['schema'] == 1 and len(f['images']) == 1
 a, b = f['images'][0], m['images'][0]
-for k in ('name', 'size', 'leaf_hash', 'leaves', 'index'):
+for k in ('name', 'size', 'leaf_hash'):
     assert a[k] == b[k], k
+for k in ('leaves', 'index'):
+    assert a[k] == {'sha256': b[k]['sha256'], 'length': b[k]['length']}, k
 for folder, o in (('leaves', a['leaves']), ('cache', a['index'])):
     assert os.listdir('%s/%s' % (d, folder)) == [o['sha256']]
     data = open('%s/%s/%s' % (d, folder, o['sha256']), 'rb').read()

@@ -35,7 +35,7 @@ LDFLAGS_boot_autoboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_pread_full
 LDFLAGS_boot_tryboot_test := -Wl,--wrap=file_pwrite_full,--wrap=file_replace,--wrap=file_remove
 LDFLAGS_boot_migration_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync,--wrap=open,--wrap=open64
 ifneq ($(CONFIG_ZSTD),y)
-UNIT_SOURCES := $(filter-out tests/unit/slot_patch_lies_test.c,$(UNIT_SOURCES))
+UNIT_SOURCES := $(filter-out tests/unit/slot_patch_lies_test.c tests/unit/slot_difference_test.c tests/unit/agent_tables_from_test.c tests/unit/publisher_differences_test.c,$(UNIT_SOURCES))
 endif
 ifneq ($(CONFIG_PUBLISHER_PATCH),y)
 UNIT_SOURCES := $(filter-out tests/unit/publisher_patch_test.c,$(UNIT_SOURCES))
@@ -44,3 +44,4 @@ LDFLAGS_agent_watchdog_test := -Wl,--wrap=ioctl
 LDFLAGS_agent_doctor_test := -Wl,--wrap=boot_ops_of,--wrap=session_open_boot,--wrap=session_store,--wrap=session_record \
 	-Wl,--wrap=running_check_root,--wrap=boot_read,--wrap=boot_commit,--wrap=boot_cancel \
 	-Wl,--wrap=boot_set_trial,--wrap=boot_set_identity,--wrap=boot_restore
+LDFLAGS_publisher_differences_test := -Wl,--wrap=fsync
