@@ -10,6 +10,14 @@
 #include "agent/base/file.h"
 #include "agent/base/must.h"
 
+int leaves_open(const struct session *s)
+{
+	struct err ignored = {0};
+	int dir = -1;
+
+	return file_make_dir(s->data, "leaves", &dir, &ignored) < 0 ? -1 : dir;
+}
+
 int leaves_keep(
 	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e)
 {

@@ -9,6 +9,9 @@
 #include "agent/base/buf.h"
 #include "agent/session.h"
 
+/* The folder, for one who looks for a list by its hash; the caller's. -1: there is none. */
+int leaves_open(const struct session *s);
+
 /* Keeps a verified list. E_IO, E_SPACE. */
 int leaves_keep(
 	struct session *s, const struct plan_image *image, const uint8_t *leaves, struct err *e);

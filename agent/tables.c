@@ -18,10 +18,10 @@
 #include "agent/base/file.h"
 #include "agent/base/hash.h"
 #include "agent/base/must.h"
+#include "agent/tables_parts.h"
 
 #define FETCH_CHUNK (256u * 1024)
 #define RESERVE_MAX (8u << 20) /* left free for state, journal and others; or 5 % if that is less */
-#define PART_NAME   "new" /* a table while it comes; one agent at a time holds the lock */
 
 void table_free(struct table *t)
 {
@@ -72,7 +72,7 @@ bool tables_has_room(const struct tables *t, uint64_t bytes)
 	return room >= reserve && room - reserve >= bytes;
 }
 
-static bool is_right(const struct plan_object *o, const uint8_t *data, size_t len)
+bool tables_is_right(const struct plan_object *o, const uint8_t *data, size_t len)
 {
 	uint8_t digest[HASH_SIZE];
 	struct err e = {0};
@@ -88,11 +88,7 @@ static int wrong_hash(const struct table_request *r, struct err *e)
 
 /* --- What is kept -------------------------------------------------------------- */
 
-/*
- * The digest by read(2): in a mapped page, an error of the medium is a SIGBUS, and the
- * agent would die of the same file at every start.
- */
-static int digest_file(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
+int tables_digest(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
 {
 	AUTO_FREE uint8_t *chunk = malloc(FETCH_CHUNK);
 	struct hash *h = NULL;
@@ -114,7 +110,7 @@ static int digest_file(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err
 	return rc;
 }
 
-static int map_file(int fd, size_t len, struct table *out, struct err *e)
+int tables_map(int fd, size_t len, struct table *out, struct err *e)
 {
 	void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 
@@ -142,7 +138,7 @@ static int open_kept(int fd, const struct table_request *r, struct table *out, s
 	struct table found = {0};
 	uint8_t digest[HASH_SIZE];
 
-	if (r->map ? digest_file(fd, len, digest, e) < 0
+	if (r->map ? tables_digest(fd, len, digest, e) < 0
 		   : read_file(fd, len, &found, e) < 0 ||
 				hash_bytes(HASH_SHA256, found.data, len, digest, e) < 0) {
 		table_free(&found);
@@ -153,7 +149,7 @@ static int open_kept(int fd, const struct table_request *r, struct table *out, s
 		return wrong_hash(r, e);
 	}
 	if (r->map)
-		return map_file(fd, len, out, e);
+		return tables_map(fd, len, out, e);
 	*out = found;
 	return 0;
 }
@@ -182,8 +178,7 @@ static bool load_kept(struct tables *t, const struct table_request *r, struct ta
 
 /* --- What is fetched ------------------------------------------------------------ */
 
-/* Only saves a second fetch: a table that cannot be kept is no error. */
-static void keep(struct tables *t, const struct table_request *r, const struct table *table)
+void tables_keep(struct tables *t, const struct table_request *r, const struct table *table)
 {
 	char name[HASH_HEX_SIZE];
 	struct err e = {0};
@@ -196,7 +191,7 @@ static void keep(struct tables *t, const struct table_request *r, const struct t
 			e.text);
 }
 
-static int fetch_to_memory(const struct table_request *r, struct table *out, struct err *e)
+int tables_fetch(const struct table_request *r, struct table *out, struct err *e)
 {
 	size_t len = (size_t)r->object->length;
 	struct reader from = {0};
@@ -210,9 +205,9 @@ static int fetch_to_memory(const struct table_request *r, struct table *out, str
 	reader_close(&from);
 	if (rc < 0)
 		return err_wrap(e, "%s", r->what);
-	if (!MUST("tables.hash", is_right(r->object, data, len)))
+	if (!MUST("tables.hash", tables_is_right(r->object, data, len)))
 		return wrong_hash(r, e);
-	*out = (struct table){.data = steal_ptr(data), .len = len};
+	*out = (struct table){.data = steal_ptr(data), .len = len, .fetched = len};
 	return 0;
 }
 
@@ -264,8 +259,8 @@ static int fetch_to_file(struct tables *t, const struct table_request *r, struct
 	char name[HASH_HEX_SIZE];
 	uint8_t digest[HASH_SIZE];
 
-	AUTO_CLOSE int fd = openat(
-		t->dir, PART_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_CLOSE int fd = openat(t->dir, TABLES_PART_NAME,
+		O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	*here = fd < 0;
 	if (fd < 0)
 		return err_sys(e, file_code_of(errno), errno, "%s: no file in the cache", r->what);
@@ -276,11 +271,14 @@ static int fetch_to_file(struct tables *t, const struct table_request *r, struct
 		err_wrap(e, "%s", r->what);
 	hash_to_hex(r->object->sha256, name);
 	/* Not flushed: after a power cut its hash says whether it is there. No name, no harm. */
-	if (rc < 0 || renameat(t->dir, PART_NAME, t->dir, name) < 0)
-		unlinkat(t->dir, PART_NAME, 0);
+	if (rc < 0 || renameat(t->dir, TABLES_PART_NAME, t->dir, name) < 0)
+		unlinkat(t->dir, TABLES_PART_NAME, 0);
 	if (rc < 0)
 		return -1;
-	return map_file(fd, (size_t)r->object->length, out, e);
+	if (tables_map(fd, (size_t)r->object->length, out, e) < 0)
+		return -1;
+	out->fetched = r->object->length;
+	return 0;
 }
 
 int tables_get(struct tables *t, const struct table_request *r, struct table *out, struct err *e)
@@ -305,9 +303,9 @@ int tables_get(struct tables *t, const struct table_request *r, struct table *ou
 		return err_set(e, E_SPACE,
 			"%s: no room for %" PRIu64 " bytes on the data partition", r->what,
 			o->length);
-	if (fetch_to_memory(r, out, e) < 0)
+	if (tables_fetch(r, out, e) < 0)
 		return -1;
-	keep(t, r, out);
+	tables_keep(t, r, out);
 	return 0;
 }
 

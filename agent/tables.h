@@ -24,6 +24,7 @@ struct table {
 	const uint8_t *data;
 	size_t len;
 	bool mapped;
+	uint64_t fetched; /* bytes that came for it; 0: it was kept */
 };
 void table_free(struct table *t);
 #define AUTO_TABLE __attribute__((cleanup(table_free)))

@@ -264,6 +264,6 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 	if (session_store(s, e) < 0)
 		return -1;
 	leaves_drop_old(s);
-	ways_clean(s);
+	ways_clean(s, p);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/file.h"
 #include "agent/leaves.h"
 #include "agent/ways_parts.h"
 
@@ -76,22 +77,6 @@ enum slot_encoding ways_encoding(enum plan_encoding c)
 	return c == PLAN_ZSTD ? SLOT_ZSTD : c == PLAN_ZLIB ? SLOT_ZLIB : SLOT_NONE;
 }
 
-int ways_get_table(struct ways *w, const struct ways_image *im, const struct plan_object *o,
-	size_t cap, const char *what, bool map, struct table *out, struct err *e)
-{
-	char text[80];
-	struct table_request r = {
-		.objects = &w->objects, .object = o, .cap = cap, .what = text, .map = map};
-
-	snprintf(text, sizeof(text), "%s of %s", what, im->image->name);
-	return tables_get(&w->tables, &r, out, e);
-}
-
-uint64_t ways_table_cost(const struct ways *w, const struct plan_object *o)
-{
-	return tables_has(&w->tables, o) ? 0 : o->length;
-}
-
 bool ways_is_intact(struct ways *w, const struct ways_image *im)
 {
 	AUTO_BUF struct buf leaves = buf_make(0);
@@ -125,8 +110,16 @@ static int get_leaves(struct ways *w, struct ways_image *im, struct err *e)
 		im->leaves.data = steal_ptr(kept.data);
 		return 0;
 	}
-	im->leaves_fetched = ways_table_cost(w, &i->leaves);
-	return ways_get_table(w, im, &i->leaves, LEAVES_MAX, "leaves", false, &im->leaves, e);
+	AUTO_CLOSE int dir = leaves_open(w->session);
+	const struct ways_table t = {.object = &i->leaves,
+		.from = &i->leaves_from,
+		.dir = dir,
+		.cap = LEAVES_MAX,
+		.what = "leaves"};
+	if (ways_get_table(w, im, &t, &im->leaves, e) < 0)
+		return -1;
+	im->leaves_fetched = im->leaves.fetched;
+	return 0;
 }
 
 bool ways_has_delta(const struct ways *w, const struct ways_image *im)

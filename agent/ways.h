@@ -121,5 +121,5 @@ int ways_write(struct ways *w, size_t i, struct slot_target *target,
 	const struct slot_progress *writing, const struct slot_progress *fetching,
 	struct slot_stats *stats, struct err *e);
 
-/* The release is written: nothing in the cache but what the next update needs stays. */
-void ways_clean(struct session *s);
+/* The release is written: nothing in the cache but what the next update can use stays. */
+void ways_clean(struct session *s, const struct plan *written);

@@ -32,17 +32,34 @@ void ways_free_delta(struct way_delta *d)
 
 /* --- Tables ---------------------------------------------------------------------------- */
 
+static struct ways_table index_of(const struct ways *w, const struct plan_image *i)
+{
+	return (struct ways_table){.object = &i->index,
+		.from = &i->index_from,
+		.dir = w->tables.dir,
+		.cap = TABLES_INDEX_MAX,
+		.what = "index",
+		.map = true};
+}
+
+static struct ways_table frames_of(const struct plan_image *i)
+{
+	return (struct ways_table){
+		.object = &i->frames, .cap = FRAMES_CAP(i->size), .what = "frames"};
+}
+
 static int load_tables(struct ways *w, struct ways_image *im, struct err *e)
 {
 	const struct plan_image *i = im->image;
 	struct way_delta *d = &im->delta;
+	const struct ways_table index = index_of(w, i);
+	const struct ways_table frame_table = frames_of(i);
 	AUTO_TABLE struct table frames = {0};
 
-	if (ways_get_table(w, im, &i->frames, FRAMES_CAP(i->size), "frames", false, &frames, e) <
-			0 ||
-		ways_get_table(
-			w, im, &i->index, TABLES_INDEX_MAX, "index", true, &d->index_bytes, e) < 0)
+	if (ways_get_table(w, im, &frame_table, &frames, e) < 0 ||
+		ways_get_table(w, im, &index, &d->index_bytes, e) < 0)
 		return -1;
+	im->cost[WAY_DELTA].tables = frames.fetched + d->index_bytes.fetched;
 	if (slot_index_parse(d->index_bytes.data, d->index_bytes.len, i->size, &d->index, e) < 0)
 		return err_wrap(e, "index of %s", i->name);
 	if (slot_frames_parse(frames.data, frames.len, i->size, i->data.length, &d->frames, e) <
@@ -64,14 +81,16 @@ static int load_old_index(struct ways *w, struct ways_image *im, uint64_t limit,
 
 	if (!im->old || im->old->index.length == 0)
 		return 0;
-	uint64_t cost = ways_table_cost(w, &im->old->index);
-	if (cost >= limit)
+	const struct ways_table index = {.object = &im->old->index,
+		.cap = TABLES_INDEX_MAX,
+		.what = "old index",
+		.map = true};
+	if (ways_table_cost(w, &index) >= limit)
 		return 0;
-	if (ways_get_table(w, im, &im->old->index, TABLES_INDEX_MAX, "old index", true,
-		    &d->old_bytes, &why) == 0 &&
+	if (ways_get_table(w, im, &index, &d->old_bytes, &why) == 0 &&
 		slot_index_parse(
 			d->old_bytes.data, d->old_bytes.len, im->old->size, &d->old, &why) == 0) {
-		im->cost[WAY_DELTA].tables += cost;
+		im->cost[WAY_DELTA].tables += d->old_bytes.fetched;
 		d->has_old = d->old.content_defined;
 		return 0;
 	}
@@ -229,14 +248,15 @@ int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struc
 
 	if (c->possible || !ways_has_delta(w, im))
 		return 0;
+	const struct ways_table index = index_of(w, i);
+	const struct ways_table frames = frames_of(i);
 	ways_free_delta(&im->delta);
-	*c = (struct way_cost){
-		.tables = ways_table_cost(w, &i->index) + ways_table_cost(w, &i->frames)};
+	*c = (struct way_cost){.tables = ways_table_cost(w, &index) + ways_table_cost(w, &frames)};
 	if (c->tables >= limit)
 		return 0;
 	if (load_tables(w, im, &why) == 0) {
 		if (im->delta.index.content_defined && !is_same_image(im) &&
-			load_old_index(w, im, limit - c->tables, e) < 0)
+			load_old_index(w, im, limit > c->tables ? limit - c->tables : 0, e) < 0)
 			return -1;
 		if (plan_match(w, im, &why) == 0)
 			return 0;

@@ -59,13 +59,20 @@ static int count_packed(struct ways_image *im, struct err *e)
 	return 0;
 }
 
+static struct ways_table pieces_of(const struct plan_image *i)
+{
+	return (struct ways_table){.object = &i->pieces,
+		.cap = SLOT_PIECES_HEADER + SLOT_PIECES_ENTRY * (size_t)slot_piece_count(i->size),
+		.what = "pieces"};
+}
+
 int ways_load_pieces(struct ways *w, struct ways_image *im, struct err *e)
 {
 	const struct plan_image *i = im->image;
-	size_t cap = SLOT_PIECES_HEADER + SLOT_PIECES_ENTRY * (size_t)slot_piece_count(i->size);
+	const struct ways_table pieces = pieces_of(i);
 	AUTO_TABLE struct table bytes = {0};
 
-	if (ways_get_table(w, im, &i->pieces, cap, "pieces", false, &bytes, e) < 0)
+	if (ways_get_table(w, im, &pieces, &bytes, e) < 0)
 		return -1;
 	slot_pieces_free(&im->pieces);
 	if (slot_pieces_parse(bytes.data, bytes.len, i->size, i->full.length, &im->pieces, e) < 0)
@@ -91,6 +98,7 @@ static void estimate_packed(struct ways_image *im)
 
 int ways_plan_full(struct ways *w, struct ways_image *im, struct err *e)
 {
+	const struct ways_table pieces = pieces_of(im->image);
 	struct way_cost *c = &im->cost[WAY_FULL];
 
 	if (c->failed || c->possible)
@@ -99,7 +107,7 @@ int ways_plan_full(struct ways *w, struct ways_image *im, struct err *e)
 	*c = (struct way_cost){
 		.possible = ways_can_decode(im->image->encoding),
 		.estimated = true,
-		.tables = ways_table_cost(w, &im->image->pieces),
+		.tables = ways_table_cost(w, &pieces),
 	};
 	if (im->image->encoding == PLAN_NONE)
 		return count_plain(im, e);

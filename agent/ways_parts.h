@@ -39,7 +39,7 @@ bool ways_is_passable(enum err_code c);
 /* The same before the slot is written: an error of the cache or of a seed, too. */
 bool ways_can_be_planned_without(enum err_code c);
 
-/* Removes from the cache what neither this plan (NULL = none) nor the next update can use. */
+/* Removes from the cache what neither this plan nor the next update can use. */
 void ways_sweep(struct tables *t, const struct state *state, const struct plan *plan);
 
 /* Logs why a way cannot be gone, and marks it. */
@@ -48,15 +48,28 @@ void ways_rule_out(struct ways *w, struct ways_image *im, enum way way, const st
 /* What fetching these ranges takes, as a row of the table; `tables` stays. */
 void ways_count(struct way_cost *c, const struct byte_range *ranges, size_t count);
 
-/* A table of this image by its hash; `what` is "index", "frames" … */
-int ways_get_table(struct ways *w, const struct ways_image *im, const struct plan_object *o,
-	size_t cap, const char *what, bool map, struct table *out, struct err *e);
+/* A table of an image (tables.h). */
+struct ways_table {
+	const struct plan_object *object;
+	const struct plan_differences *from; /* NULL: it comes whole */
+	int dir; /* where older ones are kept; -1: nowhere */
+	size_t cap;
+	const char *what; /* "index", "frames" … */
+	bool map;
+};
+
+/*
+ * Gets it: what is kept, else as its difference from one that is, else whole. A
+ * difference that is of no use is a record of the journal and no more.
+ */
+int ways_get_table(struct ways *w, const struct ways_image *im, const struct ways_table *t,
+	struct table *out, struct err *e);
 
 /* Does this piece of 4 MiB hold a wanted leaf? */
 bool ways_wants_piece(const struct ways_image *im, uint64_t piece);
 
-/* Its length, if it is not in the cache. */
-uint64_t ways_table_cost(const struct ways *w, const struct plan_object *o);
+/* What would be fetched for it: nothing where it is in the cache. */
+uint64_t ways_table_cost(const struct ways *w, const struct ways_table *t);
 
 /* Is the image in the running slot what the state says of it, to the last leaf? */
 bool ways_is_intact(struct ways *w, const struct ways_image *im);

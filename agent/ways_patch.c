@@ -23,13 +23,19 @@ static const struct plan_patch *find_patch(const struct ways_image *im)
 	return NULL;
 }
 
+static struct ways_table table_of(const struct plan_patch *p)
+{
+	return (struct ways_table){
+		.object = &p->table, .cap = SLOT_PATCH_TABLE_MAX, .what = "patch table"};
+}
+
 static int load(struct ways *w, struct ways_image *im, struct err *e)
 {
 	const struct plan_patch *p = im->patch.patch;
 	AUTO_TABLE struct table bytes = {0};
 
-	if (ways_get_table(
-		    w, im, &p->table, SLOT_PATCH_TABLE_MAX, "patch table", false, &bytes, e) < 0)
+	const struct ways_table t = table_of(p);
+	if (ways_get_table(w, im, &t, &bytes, e) < 0)
 		return -1;
 	if (slot_patch_table_parse(bytes.data, bytes.len, im->image->size, p->patch.length,
 		    &im->patch.table, e) < 0)
@@ -62,7 +68,8 @@ int ways_plan_patch(struct ways *w, struct ways_image *im, uint64_t limit, struc
 	if (c->failed || c->possible || !p || !ways_can_decode(PLAN_ZSTD))
 		return 0;
 	ways_free_patch(&im->patch);
-	*c = (struct way_cost){.tables = ways_table_cost(w, &p->table)};
+	const struct ways_table t = table_of(p);
+	*c = (struct way_cost){.tables = ways_table_cost(w, &t)};
 	/* Not even its table is worth fetching when that is larger than all of another way. */
 	if (c->tables >= limit || !ways_is_intact(w, im))
 		return 0;

@@ -9,12 +9,14 @@
 
 /* Files of the cache that this plan, or the next one from either slot, has a use for. */
 struct wanted_files {
-	int dir;
-	const struct plan *plan; /* may be NULL */
+	const struct tables *tables;
+	const struct plan *plan; /* to be carried out; may be NULL */
+	const struct plan *bases; /* older tables of this one are kept; may be NULL */
 	const struct state *state;
+	bool roomy; /* what only saves bytes may stay */
 };
 
-/* The lengths of what a slot holds are asked for by the next update; the rest of an index is not. */
+/* The next update cannot do without the lengths of what a slot holds; the rest only saves bytes. */
 static bool is_content_defined(int dir, const char *name)
 {
 	uint8_t head[SLOT_INDEX_HEADER];
@@ -45,10 +47,32 @@ static bool is_of_image(const struct plan_image *i, const char *name)
 					is_file(&i->data, name, ".part")));
 }
 
+/*
+ * Another release's difference may be from this index as well. Where the index of the
+ * release itself is here (it came by its data, not by a patch), that is the better one.
+ */
+static bool is_base(const struct wanted_files *f, const struct plan_image *i, const char *name)
+{
+	char hex[HASH_HEX_SIZE];
+
+	if (!SLOT_HAVE_DELTA || !f->roomy || tables_has(f->tables, &i->index))
+		return false;
+	for (size_t k = 0; k < i->index_from.count; k++) {
+		hash_to_hex(i->index_from.from[k].base, hex);
+		if (strcmp(hex, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_wanted(const void *ctx, const char *name)
 {
 	const struct wanted_files *f = ctx;
 
+	for (size_t i = 0; f->bases && i < f->bases->image_count; i++) {
+		if (is_base(f, &f->bases->images[i], name))
+			return true;
+	}
 	for (size_t i = 0; f->plan && i < f->plan->image_count; i++) {
 		if (is_of_image(&f->plan->images[i], name))
 			return true;
@@ -57,27 +81,35 @@ static bool is_wanted(const void *ctx, const char *name)
 		const struct state_slot *slot = &f->state->slots[s];
 		for (size_t i = 0; i < slot->image_count; i++) {
 			if (is_file(&slot->images[i].index, name, "") &&
-				is_content_defined(f->dir, name))
+				(f->roomy || is_content_defined(f->tables->dir, name)))
 				return true;
 		}
 	}
 	return false;
 }
 
-void ways_sweep(struct tables *t, const struct state *state, const struct plan *plan)
+static void sweep(struct wanted_files *f, struct tables *t)
 {
-	struct wanted_files f = {.dir = t->dir, .plan = plan, .state = state};
-
-	tables_sweep(t, is_wanted, &f);
+	f->tables = t;
+	f->roomy = SLOT_HAVE_DELTA && tables_has_room(t, 0);
+	tables_sweep(t, is_wanted, f);
 }
 
-void ways_clean(struct session *s)
+void ways_sweep(struct tables *t, const struct state *state, const struct plan *plan)
 {
+	struct wanted_files f = {.plan = plan, .bases = plan, .state = state};
+
+	sweep(&f, t);
+}
+
+void ways_clean(struct session *s, const struct plan *written)
+{
+	struct wanted_files f = {.bases = written, .state = &s->state};
 	struct tables t;
 	struct err ignored = {0};
 
 	if (tables_open(s->data, &s->log, &t, &ignored) < 0)
 		return;
-	ways_sweep(&t, &s->state, NULL);
+	sweep(&f, &t);
 	tables_close(&t);
 }

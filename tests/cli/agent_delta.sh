@@ -96,6 +96,22 @@ hex() {
 		"$P"/targets/demo/releases/*."$NEW".json
 }
 
+# differences FIELD: hashes of the differences of a table; from two older ones they may be the same
+differences() {
+	jq -r --arg n "${1%%.*}" ".images[] | select(.name == \$n) | .${1#*.}.from // [] | .[].sha256" \
+		"$P"/targets/demo/releases/*."$NEW".json | sort -u
+}
+
+# asked_differences FIELDS: log lines that ask for one of them
+asked_differences() {
+	local field h
+	for field; do
+		for h in $(differences "$field"); do
+			tail -n "+$((seen + 1))" "$SERVER_DIR/access.log" | grep -F "/$h "
+		done
+	done
+}
+
 object() {
 	local h
 	h=$(hex "$1")
@@ -192,9 +208,16 @@ for n in 4 3 2 1; do
 		at_most "$(all_bytes)" $(($(record fetched) + 65536))'
 	tap_check "from $n: less than half of full" eval \
 		'at_most "$(all_bytes)" $((($(stat -c %s "$(object rootfs.full)") + $(stat -c %s "$(object apps.full)")) / 2))'
+	tap_check "from $n: the index comes as its difference from that of release $n" eval \
+		'is_zero "$(requests rootfs.index apps.index)" && [ "$(asked_differences rootfs.index apps.index | wc -l)" -eq 2 ] &&
+		at_most "$(asked_differences rootfs.index | awk "{ sum += \$10 } END { print sum }")" $(($(stat -c %s "$(object rootfs.index)") / 3))'
 	tap_check "from $n: no spool is left, nor a table that nothing needs" eval \
-		'[ -z "$(find "$D/var/lib/pawl/cache" -name "*.part")" ] && ! find "$D/var/lib/pawl/cache" -name "$(hex rootfs.index)" | grep .'
+		'[ -z "$(find "$D/var/lib/pawl/cache" -name "*.part")" ] && ! find "$D/var/lib/pawl/cache" -name "$(hex rootfs.data.frames)" | grep .'
+	tap_check "from $n: the index is kept for the next update" eval \
+		'find "$D/var/lib/pawl/cache" -name "$(hex rootfs.index)" | grep -q .'
 done
+tap_check "leaves come as a difference, too" eval \
+	'device_at 4 && p poll && arrived && is_zero "$(requests rootfs.leaves)" && [ "$(asked_differences rootfs.leaves | wc -l)" -eq 1 ]'
 
 # --- The plan before the download ----------------------------------------------------------------
 device_at 4
@@ -222,7 +245,9 @@ touch -d 2020-01-01 "$D"/dev/slot-b-*
 tap_check "a target that holds the release" p poll
 tap_check "is taken as it is" arrived
 tap_check "nothing is written" eval '[ -z "$(find "$D/dev" -name "slot-b-*" -newermt 2021-01-01)" ] && [ "$(record way)" = whole ] && is_zero "$(record written)"'
-tap_check "only leaves are fetched" eval '[ "$(all_bytes)" -eq "$(bytes rootfs.leaves apps.leaves)" ]'
+# shellcheck disable=SC2034 # used in eval
+leaves=$(asked_differences rootfs.leaves apps.leaves | awk '{ sum += $10 } END { print sum + 0 }')
+tap_check "only leaves are fetched" eval '[ "$(all_bytes)" -eq $(($(bytes rootfs.leaves apps.leaves) + leaves)) ]'
 device_at 4
 dd if="$T/apps-5" of="$D/dev/slot-b-apps" conv=notrunc status=none
 tap_check "one image of two is there already" eval 'p poll && arrived && [ "$(record way)" = mixed ]'
@@ -249,18 +274,50 @@ sed -i 's/"release": 4/"release": 3/' "$D/var/lib/pawl/factory.json"
 rm "$D/var/lib/pawl/state.json"
 tap_check "a factory.json of another release is not used" eval '"$PAWL" --root "$D" boot 2>&1 | grep "factory-not-used code=E_POLICY"'
 
+# --- Differences of tables that are of no use: the whole table, once ---------------------------------------
+device_at 4 bare
+tap_check "without older tables: whole ones" eval \
+	'p poll && arrived && [ "$(requests rootfs.leaves rootfs.index)" -eq 2 ] && is_zero "$(asked_differences rootfs.leaves rootfs.index apps.index | wc -l)"'
+device_at 4
+for file in "$D"/var/lib/pawl/cache/* "$D"/var/lib/pawl/leaves/*; do
+	printf XXXX | dd of="$file" bs=1 seek=30 conv=notrunc status=none
+done
+tap_check "damaged ones: whole ones" eval \
+	'p poll && arrived && [ "$(requests rootfs.leaves rootfs.index)" -eq 2 ] && is_zero "$(asked_differences rootfs.leaves rootfs.index apps.index | wc -l)"'
+tap_check "and the journal says so" closed difference E_HASH
+for how in gone other; do
+	for h in $(differences rootfs.index) $(differences rootfs.leaves); do
+		file=$P/objects/${h:0:2}/$h
+		chmod u+w "$file"
+		mv "$file" "$T/away-$h"
+		[ $how = gone ] || noise 9002 1 | head -c "$(stat -c %s "$T/away-$h")" >"$file"
+	done
+	device_at 4
+	tap_check "differences that are $how: poll" eval 'p poll && arrived'
+	tap_check "differences that are $how: one try, whole tables, a delta" eval \
+		'[ "$(asked_differences rootfs.index rootfs.leaves | wc -l)" -eq 2 ] && [ "$(requests rootfs.leaves rootfs.index)" -eq 2 ] &&
+		is_zero "$(requests rootfs.full)" && [ "$(record way)" = delta ]'
+	tap_check "differences that are $how: the journal says so" closed difference \
+		"$([ $how = gone ] && echo E_NOTFOUND || echo E_HASH)"
+	for h in $(differences rootfs.index) $(differences rootfs.leaves); do
+		mv -f "$T/away-$h" "$P/objects/${h:0:2}/$h"
+	done
+done
 # --- A server that lacks something ----------------------------------------------------------------------------
 for field in rootfs.index rootfs.frames rootfs.data; do
 	[ "$field" = rootfs.frames ] && field=rootfs.data.frames
 	file=$(object "$field")
-	device_at 4
+	# With an older index it would not be asked for.
+	factory=
+	[ "$field" = rootfs.index ] && factory=bare
+	device_at 4 $factory
 	mv "$file" "$file.away"
 	tap_check "without $field: full" eval 'p poll && arrived && [ "$(requests rootfs.full)" -gt 0 ] && closed delta E_NOTFOUND'
 	mv "$file.away" "$file"
 	cp -p "$file" "$file.away" && chmod u+w "$file"
 	size=$(stat -c %s "$file")
 	noise 9001 $((size / 1024 + 1)) | head -c "$size" | cat >"$file"
-	device_at 4
+	device_at 4 $factory
 	tap_check "$field with other bytes: full" eval 'p poll && arrived && [ "$(requests rootfs.full)" -gt 0 ] && closed delta E_HASH'
 	mv -f "$file.away" "$file"
 done

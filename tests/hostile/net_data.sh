@@ -127,6 +127,36 @@ long fine "chunked ranges" 0 chunked
 fine "three resets on the way" 300000 cut,150000,3
 fine "a stall on the way" 300000 stall,300000,1
 
+# --- Differences of tables ----------------------------------------------------------------------------
+# The server misbehaves for the difference of the index alone: that costs the whole index at most.
+INDEX=$(basename "$(of rootfs.index)")
+base=$(jq -r '.images[] | select(.name == "rootfs") | .index.sha256' "$P"/targets/demo/releases/*.2.json)
+DIFFERENCE=$(jq -r --arg b "$base" '.images[] | select(.name == "rootfs") |
+	.index.from[] | select(.base == $b) | .sha256' "$P"/targets/demo/releases/*.4.json)
+
+# difference NAME WORD...: the update comes by its delta all the same
+difference() {
+	local name=$1
+	shift
+	fresh "$@"
+	device_set "$D" url "${BASE}~only,$DIFFERENCE/$(printf '~%s/' "$@")"
+	tap_check "difference, $name: succeeds" timeout 60 "$PAWL" --root "$D" --quiet poll --now
+	tap_check "difference, $name: the release is there" arrived 4
+	tap_check "difference, $name: a delta" eval \
+		'[ "$(sent ODD "$FULL")" -eq 0 ] && [ "$(sent ODD "$DATA")" -eq "$ALL" ]'
+	tap_check "difference, $name: what runs is untouched" [ "$before" = "$(sha256sum "$D"/dev/slot-a-*)" ]
+}
+asked() {
+	jq -s --arg t "/$1" '[.[] | select(.path | contains($t))] | length' "$T/ODD.log"
+}
+difference "an honest server" late,0
+tap_check "difference, an honest server: the index itself is not asked for" [ "$(asked "$INDEX")" -eq 0 ]
+for word in changed,1 status,404 wrong-length,3 endless; do
+	difference "$word" "$word"
+	tap_check "difference, $word: asked for the index once at most" [ "$(asked "$INDEX")" -le 1 ]
+	tap_check "difference, $word: no more tries than for any object" [ "$(asked "$DIFFERENCE")" -le 6 ]
+done
+
 # --- Another address ---------------------------------------------------------------------------------
 # Two servers behind the name localhost, which libcurl takes for 127.0.0.1 and then ::1. The first
 # one is gone in the middle of data; the other one goes on.

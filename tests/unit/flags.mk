@@ -44,4 +44,6 @@ LDFLAGS_agent_watchdog_test := -Wl,--wrap=ioctl
 LDFLAGS_agent_doctor_test := -Wl,--wrap=boot_ops_of,--wrap=session_open_boot,--wrap=session_store,--wrap=session_record \
 	-Wl,--wrap=running_check_root,--wrap=boot_read,--wrap=boot_commit,--wrap=boot_cancel \
 	-Wl,--wrap=boot_set_trial,--wrap=boot_set_identity,--wrap=boot_restore
+LDFLAGS_agent_tables_from_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
+LDFLAGS_agent_ways_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
 LDFLAGS_publisher_differences_test := -Wl,--wrap=fsync
