@@ -127,6 +127,8 @@ class Device:
         self.loops = []
         self.slot = None
         self.fscks = 0
+        self.mount_options = ""
+        self.settled = False
         for name in ("dev", "etc/pawl", "proc/sys/kernel/random", "run", "usr", "var/lib/pawl"):
             os.makedirs(self.path(name), exist_ok=True)
         write(self.path("reboot"), "#!/bin/sh\n" + loader.reboot_words +
@@ -163,7 +165,8 @@ class Device:
     def mount(self):
         """The journal of the file system is played back here, by the kernel. `noauto_da_alloc`: a
         file system that does not forgive a missing fsync before a rename."""
-        node, options = self.path("dev/data"), "noauto_da_alloc,errors=remount-ro"
+        node = self.path("dev/data")
+        options = "noauto_da_alloc,errors=remount-ro" + self.mount_options
         try:
             media.mount(node, self.data, options=options)
         except OSError:
@@ -224,6 +227,8 @@ class Device:
                 return json.load(f)
         except FileNotFoundError:
             return None
+        except ValueError as e:
+            raise Wrong(f"state.json cannot be read: {e}") from e
 
     def records(self):
         return self.pawl("journal", "show", "--json", check=True).stdout.splitlines()
@@ -246,9 +251,10 @@ class Device:
                 path = os.path.join(folder, name)
                 with open(path, "rb") as f:
                     content = hashlib.sha256(f.read()).hexdigest()
-                total.update(f"{path[len(self.data):]} {os.stat(path).st_mode} {content}\n".encode())
+                mode = os.stat(path).st_mode
+                total.update(f"{path[len(self.data):]} {mode} {content}\n".encode())
             total.update(f"{folder[len(self.data):]} {folders}\n".encode())
-        return total.digest()
+        return total.hexdigest()
 
 
 def is_record(line):
@@ -262,15 +268,16 @@ def is_record(line):
 
 
 def make_disk(path, publisher, loader):
-    """The disk as the factory ships it: release 1 in slot A, nothing in B, an empty data partition."""
+    """The disk as the factory ships it: release 1 in slot A, nothing in B, no data."""
     with open(path, "wb") as f:
         f.truncate(DISK_SIZE)
     loader.write_factory(path)
     data = path + ".data"
     with open(data, "wb") as f:
         f.truncate(DATA_SIZE)
-    command("mke2fs", "-q", "-t", "ext4", "-b", str(BLOCK), "-g", str(GROUP), "-N", "512", "-m", "0",
-            "-J", "size=4", "-O", "^orphan_file", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", data)
+    command("mke2fs", "-q", "-t", "ext4", "-b", str(BLOCK), "-g", str(GROUP), "-N", "512",
+            "-m", "0", "-J", "size=4", "-O", "^orphan_file",
+            "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", data)
     with open(path, "r+b") as disk:
         for at, part in ((PARTS["slot-a-rootfs"][0], publisher.image(1)), (DATA_AT, data)):
             with open(part, "rb") as f:

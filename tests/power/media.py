@@ -15,6 +15,7 @@ SECTOR = 512
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
 LOOP_MAJOR = 7
 MS_NOATIME = 1024
+CLONE_NEWNS = 0x20000
 LIBC = ctypes.CDLL(None, use_errno=True)
 LOG_MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD = 1, 2, 4
@@ -68,6 +69,14 @@ def mount(source, target, kind="ext4", flags=MS_NOATIME, options=""):
 def unmount(target):
     if LIBC.umount2(target.encode(), 0):
         failed(f"umount {target}")
+
+
+def own_locks():
+    """Mounts of this process alone, and its own lock of the boot environment: all devices of this
+    machine would wait for the same one."""
+    if LIBC.unshare(CLONE_NEWNS):
+        failed("unshare")
+    mount("tmpfs", os.path.realpath("/var/lock"), "tmpfs", 0)
 
 
 class Recorder:

@@ -13,8 +13,10 @@ skip() {
 [ -e /dev/fuse ] || skip "this kernel has no FUSE"
 for need in qemu-storage-daemon:qemu-system-common mke2fs:e2fsprogs sfdisk:fdisk mcopy:mtools \
 	mkfs.vfat:dosfstools mkimage:u-boot-tools; do
-	PATH=$PATH:/usr/sbin:/sbin command -v "${need%:*}" >/dev/null || skip "needs the package ${need#*:}"
+	PATH=$PATH:/usr/sbin:/sbin command -v "${need%:*}" >/dev/null ||
+		skip "needs the package ${need#*:}"
 done
-[ -x "${PAWL_BOOT_OUT:-}/sandbox/u-boot" ] || skip "needs U-Boot's sandbox, which make check-power builds"
+[ -x "${PAWL_BOOT_OUT:-}/sandbox/u-boot" ] ||
+	skip "needs U-Boot's sandbox, which make check-power builds"
 # Mounts end with the test, however it ends.
 exec unshare --mount python3 -B "$(dirname "$0")/matrix.py" "$@"

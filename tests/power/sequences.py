@@ -13,6 +13,7 @@ import media
 import sandbox_states as sandbox
 from device import BAD, ENV_AT, Device, make_disk
 from loaders import LOADERS, read_at, write_at
+from world import must
 
 REBOOT = "reboot"
 BOOT, HEALTH, POLL = ["boot"], ["health"], ["poll", "--now"]
@@ -33,17 +34,18 @@ class Sequence:
     starts: set = field(default_factory=lambda: {1})
     settles: set = field(default_factory=lambda: {1})
     after: list = field(default_factory=lambda: list(START))
+    installs: int = 0  # the release that the journal must announce
     failed: int = 0  # a release that must be remembered as failed
     repaired: bool = False  # doctor must find nothing to repair in the end
 
 
 SEQUENCES = [
     Sequence("update", "uboot", "p2", [*START, REBOOT, *START, REBOOT, *START], "one",
-             {1, 2}, {2}),
+             {1, 2}, {2}, installs=2),
     Sequence("back", "uboot", "p3", [BOOT, HEALTH, POLL, REBOOT, BOOT, HEALTH, REBOOT, *START],
-             "two", {2, BAD}, {2}, failed=BAD),
+             "two", {2, BAD}, {2}, installs=BAD, failed=BAD),
     Sequence("tryboot", "tryboot", "p2", [*START, REBOOT, *START, REBOOT, *START], "one",
-             {1, 2}, {2}),
+             {1, 2}, {2}, installs=2),
     Sequence("rotation", "uboot", "p1-rotated", [*START, REBOOT, *START], "one"),
     Sequence("journal", "uboot", "p1", [BOOT, HEALTH, POLL, ["check"], REBOOT, *START], "full"),
     Sequence("repair-copy", "uboot", "p1", [REPAIR, REBOOT, *START, REPAIR], "copy",
@@ -176,8 +178,16 @@ def play(device, steps, mark):
             else:
                 device.pawl(*step)
             mark()
+        device.settled = device.is_settled()
     finally:
         device.unmount()
+
+
+def check_arrived(device, sequence):
+    """A recording in which nothing came about would be green in every state."""
+    release, _ = device.release_in(device.slot)
+    must(release in sequence.settles and device.settled,
+         f"{sequence.name}: the device is on release {release} without any cut")
 
 
 @dataclass
@@ -200,6 +210,7 @@ def record(workshop, sequence, folder):
         try:
             play(device, sequence.steps,
                  lambda: marks.append((recorder.count(), device.milestones())))
+            check_arrived(device, sequence)
         finally:
             device.detach()
         entries = media.read_log(recorder.log, recorder.count())
