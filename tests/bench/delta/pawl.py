@@ -88,6 +88,9 @@ def add_kinds(image, kinds, sizes=None):
     for i, patch in enumerate(image.get("patches", [])):
         parts[f"patch {i}"] = patch
         parts[f"patch table {i}"] = patch["table"]
+    for table in ("leaves", "index"):
+        for i, part in enumerate(image.get(table, {}).get("from", [])):
+            parts[f"difference {table} {i}"] = part
     for what, part in parts.items():
         if part:
             kinds[part["sha256"]] = what
