@@ -286,6 +286,36 @@ static void put_text(const char *folder, const char *target, const char *name, c
 	put(folder, target, name, text, strlen(text));
 }
 
+/* The new table is the old one, moved, with other bytes in the middle. */
+static void put_difference(const char *folder)
+{
+#ifdef CONFIG_ZSTD
+	enum { LEN = 400 };
+	AUTO_BUF struct buf all = buf_make(1u << 20);
+	static uint8_t table[LEN];
+	static uint8_t packed[2 * LEN];
+	uint8_t length[4];
+	struct err e = {0};
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+
+	memcpy(table, content + 100, LEN);
+	for (unsigned i = 0; i < LEN / 4; i++)
+		table[LEN / 2 + i] = (uint8_t)(i * i * 7 + i);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, 17);
+	ZSTD_CCtx_refPrefix(c, content, LEN);
+	size_t n = ZSTD_compress2(c, packed, sizeof(packed), table, LEN);
+	must(ZSTD_isError(n) ? -1 : 0, &e);
+	ZSTD_freeCCtx(c);
+	add_part(&all, content, LEN);
+	le32_put(length, LEN);
+	must(buf_add(&all, length, sizeof(length), &e), &e);
+	must(buf_add(&all, packed, n, &e), &e);
+	put(folder, "difference", "moved", all.data, all.len);
+#else
+	put_text(folder, "difference", "none", "a build without zstd takes none");
+#endif
+}
+
 static void put_manifests(const char *folder)
 {
 	static const char begin[] =
@@ -365,6 +395,7 @@ int main(int argc, char **argv)
 	put_tables(argv[1], "bytes", SLOT_BLOCK_SIZE, 9, 4, SLOT_NONE);
 	put_pieces(argv[1]);
 	put_patch(argv[1]);
+	put_difference(argv[1]);
 	put_manifests(argv[1]);
 	put_metadata(argv[1]);
 	return 0;
