@@ -158,6 +158,8 @@ class Device:
                       for name, (at, size) in PARTS.items()]
 
     def detach(self):
+        if os.path.ismount(self.data):
+            self.unmount()
         for loop in self.loops:
             loop.close()
         self.loops = []

@@ -136,13 +136,19 @@ def run_sequence(sequence, recording, workshop, folder, seconds):
     deadline = time.monotonic() + seconds
     workers = [multiprocessing.Process(target=work, args=(
         sequence, recording, workshop, folder, w, deadline, results)) for w in range(JOBS)]
-    for w in workers:
-        w.start()
     total = Count()
-    for _ in workers:
-        total.add(results.get())
-    for w in workers:
-        w.join()
+    try:
+        for w in workers:
+            w.start()
+        for _ in workers:
+            total.add(results.get())
+    except BaseException:
+        for w in workers:
+            w.terminate()  # each of them gives its loop devices back
+        raise
+    finally:
+        for w in workers:
+            w.join()
     return total
 
 

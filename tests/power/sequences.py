@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import agent_killed
 import media
 import sandbox_states as sandbox
-from device import BAD, ENV_AT, Device, make_disk
+import states
+from device import BAD, ENV_AT, PARTS, Device, make_disk
 from loaders import LOADERS, read_at, write_at
 from world import must
 
@@ -47,6 +48,10 @@ SEQUENCES = [
              "two", {2, BAD}, {2}, installs=BAD, failed=BAD),
     Sequence("tryboot", "tryboot", "p2", [*START, REBOOT, *START, REBOOT, *START], "one",
              {1, 2}, {2}, installs=2),
+    # A cut while these recover from one: in the middle of the writing, and in the trial.
+    Sequence("again", "uboot", "p2", [*START, REBOOT, *START, REBOOT, *START], "cut_writing",
+             {1, 2}, {2}, installs=2),
+    Sequence("retry", "uboot", "p2", [*START, REBOOT, *START], "cut_trial", {2}, {2}),
     Sequence("rotation", "uboot", "p1-rotated", [*START, REBOOT, *START], "one"),
     # Both chains begin a new segment in `check`.
     Sequence("journal", "uboot", "p2",
@@ -112,6 +117,28 @@ class Workshop:
 
     def make_full(self, path, loader):
         self.grow(path, loader, "one", "p1", *START, change=fill_journal)
+
+    def make_cut_writing(self, path, loader):
+        at, size = PARTS["slot-b-rootfs"]
+
+        def middle(recording):
+            found = [i for i, e in enumerate(recording.entries)
+                     if e and at <= e[0] * states.SECTOR < at + size]
+            return found[len(found) // 2]
+        self.cut(path, loader, middle)
+
+    def make_cut_trial(self, path, loader):
+        self.cut(path, loader, lambda recording: recording.marks[len(START) + 1][0])
+
+    def cut(self, path, loader, where):
+        """The disk in the middle of an update."""
+        update = next(q for q in SEQUENCES if q.start == "one" and q.loader == loader)
+        recording = record(self, update, path + ".record")
+        disk = bytearray(recording.base)
+        for entry in filter(None, recording.entries[:where(recording)]):
+            states.write(disk, *entry)
+        with open(path, "wb") as f:
+            f.write(disk)
 
     def damage(self, path, loader, change):
         shutil.copyfile(self.disk("one", loader), path)

@@ -47,15 +47,18 @@ def split(entries):
     return found
 
 
+def write(disk, sector, data):
+    disk[sector * SECTOR:sector * SECTOR + len(data)] = data
+
+
 def apply(disk, interval, kept):
     """Puts what was kept onto `disk`, a bytearray."""
     for (sector, data), mask in zip(interval.writes, kept):
         if mask is True:
-            disk[sector * SECTOR:sector * SECTOR + len(data)] = data
+            write(disk, sector, data)
         elif mask:
             for s in mask:
-                at = (sector + s) * SECTOR
-                disk[at:at + SECTOR] = data[s * SECTOR:(s + 1) * SECTOR]
+                write(disk, sector + s, data[s * SECTOR:(s + 1) * SECTOR])
 
 
 def whole(interval):
