@@ -34,6 +34,19 @@ int __wrap_fsync(int fd)
 	return __real_fsync(fd);
 }
 
+static int removal_fails; /* with this error */
+
+int __real_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags);
+int __wrap_unlinkat(int at, const char *name, int flags)
+{
+	if (removal_fails) {
+		errno = removal_fails;
+		return -1;
+	}
+	return __real_unlinkat(at, name, flags);
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -85,6 +98,21 @@ static void replace_survives_a_left_over(void **state)
 	assert_int_equal(file_replace(dir, "a", "new", 3, 0600, &e), 0);
 	expect_content("a", "new");
 	expect_content("b", "kept");
+}
+
+/* Copy-on-write file systems need room even to remove. */
+static void a_removal_that_finds_no_room_says_so(void **state)
+{
+	(void)state;
+	removal_fails = ENOSPC;
+	assert_int_equal(file_replace(dir, "a", "new", 3, 0600, &e), -1);
+	assert_int_equal(e.code, E_SPACE);
+	assert_int_equal(file_remove(dir, "a", &e), -1);
+	assert_int_equal(e.code, E_SPACE);
+	removal_fails = EIO;
+	assert_int_equal(file_remove(dir, "a", &e), -1);
+	assert_int_equal(e.code, E_IO);
+	removal_fails = 0;
 }
 
 static void replace_takes_plain_names_only(void **state)
@@ -308,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DIR(replace_makes_and_replaces),
 		WITH_DIR(replace_survives_a_left_over),
+		WITH_DIR(a_removal_that_finds_no_room_says_so),
 		WITH_DIR(replace_takes_plain_names_only),
 		WITH_DIR(replace_that_fails_leaves_the_old_content),
 		WITH_DIR(read_keeps_to_the_limit),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-LDFLAGS_base_file_test := -Wl,--wrap=fsync
+LDFLAGS_base_file_test := -Wl,--wrap=fsync,--wrap=unlinkat
 LDFLAGS_publisher_delta_test := -Wl,--wrap=fsync
 LDFLAGS_boot_states_test = -Wl,--wrap=libuboot_env_store,--wrap=fsync
 LDFLAGS_slot_order_test := -Wl,--wrap=hash_bytes,--wrap=file_pwrite_full,--wrap=inflate,--wrap=ZSTD_decompressStream,--wrap=slot_seed_read
