@@ -104,9 +104,11 @@ def allowed_codes(fault):
     return codes | {"E_SPACE"} if fault.what.startswith("shrink") else codes
 
 
-def names_of(path):
+def names_of(kind, path):
     """Words of which a message has one, when it says where."""
     folder, name = os.path.split(path)
+    if kind == "sync" and os.path.isdir(path):
+        return {"folder of "}
     name = name.removeprefix(".").removesuffix(".new")
     return {name, os.path.basename(folder) + "/" + name, os.path.basename(folder)} - {"", "pawl"}
 
@@ -120,7 +122,7 @@ def check_outcome(p, fault, o):
     must(o.code in allowed_codes(fault), f"{o.code} does not fit")
     said = [line for line in o.text.splitlines() if line.startswith(f"pawl: {o.code}: ")][-1]
     said = said.removeprefix(f"pawl: {o.code}: ")
-    words = set().union(*(names_of(path) for _, _, path in o.injected)) | {"var/lib/pawl/"}
+    words = set().union(*(names_of(kind, path) for kind, _, path in o.injected)) | {"var/lib/pawl/"}
     must(any(w in said for w in words), f"nobody knows where: {said}")
 
 
