@@ -7,7 +7,8 @@ leave the disk (states.py), goes on by itself, and is judged (judge.py). Prints 
 usage: matrix.py [SEQUENCE...]
 POWER_SEED    of the random states, default 1; equal seeds and logs give equal states
 POWER_AREA    only intervals that write to this part of the disk: env, data, slot-a-rootfs ...
-POWER_CAP     seconds for all states, default 1800, short 12; what is left is counted as skipped
+POWER_CAP     seconds for all states, default 1800, short 8, recordings come on top; what is left
+              then is counted as skipped
 POWER_JOBS    states at a time, default twice the number of processors: they wait a lot
 PAWL_LONG=1   every prefix and thousands of states, else a sample of some sequences
 """
@@ -31,7 +32,7 @@ from world import Server, Wrong
 LONG = os.environ.get("PAWL_LONG") == "1"
 SEED = os.environ.get("POWER_SEED", "1")
 AREA = os.environ.get("POWER_AREA")
-CAP = int(os.environ.get("POWER_CAP", "1800" if LONG else "12"))
+CAP = int(os.environ.get("POWER_CAP", "1800" if LONG else "8"))
 JOBS = int(os.environ.get("POWER_JOBS", 2 * (os.cpu_count() or 1)))
 AMOUNT = states.Amount(32, 3, 1) if LONG else states.Amount(1, 1, 1)
 SHORT = ("update",)
@@ -176,20 +177,20 @@ def report(number, sequence, recording, count, seconds):
 def run_all(folder, names):
     publisher = Publisher(os.path.join(folder, "publisher"))
     server = Server(publisher.folder)
-    total, good, number = Count(), True, 0
-    begin = time.monotonic()
+    total, good, number, spent = Count(), True, 0, 0.0
     try:
         chosen = [q for q in SEQUENCES if q.name in names]
         workshop = Workshop(folder, publisher, server.url)
         for i, q in enumerate(chosen):
             number += 1
-            started = time.monotonic()
             recording = record(workshop, q, os.path.join(folder, f"record-{q.name}"))
-            left = max(CAP - (time.monotonic() - begin), 0) / (len(chosen) - i)
+            started = time.monotonic()
             here = os.path.join(folder, q.name)
-            count = run_sequence(q, recording, workshop, here, left)
+            count = run_sequence(q, recording, workshop, here, (CAP - spent) / (len(chosen) - i))
             shutil.rmtree(here)
-            good = report(number, q, recording, count, time.monotonic() - started) and good
+            seconds = time.monotonic() - started
+            spent += seconds
+            good = report(number, q, recording, count, seconds) and good
             total.add(count)
     finally:
         server.close()
