@@ -53,7 +53,7 @@ fresh() {
 	rm -rf "$D"
 	cp -a "$T/kept" "$D"
 	device_set "$D" url "${BASE}~only,$DATA/${words}"
-	device_add "$D" repository "low-speed-seconds = 1"
+	device_add "$D" repository "low-speed-seconds = 3"
 	: >"$T/ODD.log"
 	before=$(sha256sum "$D"/dev/slot-a-*)
 }

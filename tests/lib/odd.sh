@@ -46,7 +46,7 @@ odd_world_make() {
 	URL=${BASE}now/w/public/
 	hostile_world || return
 	# Tests wait for what a device would wait for longer.
-	device_add "$T/kept/dev" repository "low-speed-seconds = 1"
+	device_add "$T/kept/dev" repository "low-speed-seconds = 3"
 	hostile_case
 }
 
