@@ -153,7 +153,7 @@ def check_recorded(d, fault, o):
 
 
 def check_left_behind(p, d, fault, o, before):
-    """Right after the program, nothing was run since: what would boot is whole, and is what it said."""
+    """Right after the program: what would boot is whole, and is what the program said."""
     slot, release = d.would_start()
     if p.new:
         must(d.content("A") == before.content_a, "the running slot was written to")
