@@ -145,8 +145,16 @@ static int read_folder(struct hook_list *l, const char *dir, const char *over, s
 		rc = err_set(e, E_HOOK,
 			"%s: others than root can change this folder; set owner root and mode 0755",
 			dir);
-	const struct dirent *entry;
-	while (rc == 0 && (entry = readdir(d))) {
+	while (rc == 0) {
+		errno = 0;
+		const struct dirent *entry = readdir(d);
+		if (!entry) {
+			/* A folder that ends in an error is not one without checks. */
+			if (!MUST("hooks.list-read", errno == 0))
+				rc = err_sys(e, E_HOOK, errno, "cannot read the folder of hooks %s",
+					dir);
+			break;
+		}
 		if (!is_skipped(entry->d_name) && !(over && is_overridden(over, entry->d_name)))
 			rc = add_entry(l, dir, entry->d_name, over == NULL, e);
 	}

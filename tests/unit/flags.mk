@@ -13,7 +13,7 @@ LDFLAGS_slot_survey_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_seed_test := -Wl,--wrap=file_pread_full
 LDFLAGS_slot_target_test := -Wl,--wrap=in_use_check
 LDFLAGS_boot_restart_test = -Wl,--wrap=process_run,--wrap=sync,--wrap=reboot,--wrap=syscall
-LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid
+LDFLAGS_hooks_run_test := -Wl,--wrap=geteuid -Wl,--wrap=readdir64
 LDFLAGS_journal_fault_test := -Wl,--wrap=file_read,--wrap=file_pwrite_full,--wrap=file_sync,--wrap=fdatasync,--wrap=renameat,--wrap=unlinkat,--wrap=ftruncate64,--wrap=fallocate64,--wrap=ftruncate,--wrap=fallocate
 LDFLAGS_slot_block_test := -Wl,--wrap=stat,--wrap=stat64,--wrap=fstat,--wrap=fstat64,--wrap=open,--wrap=open64,--wrap=__open_2,--wrap=__open64_2,--wrap=close,--wrap=ioctl,--wrap=flock
 LDFLAGS_agent_checks_test := -Wl,--wrap=stat,--wrap=stat64

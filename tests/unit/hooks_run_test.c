@@ -2,6 +2,8 @@
 /* hooks/: which hooks run, with what, and that a bad one harms nobody. */
 #include "tests/unit/hooks_world.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -18,6 +20,23 @@ uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void)
 {
 	return pretended_uid == (uid_t)-1 ? __real_geteuid() : pretended_uid;
+}
+
+/* The folder fails to be read after so many entries; -1: never. */
+static int entries_left = -1;
+
+struct dirent *__wrap_readdir64(DIR *d);
+struct dirent *__real_readdir64(DIR *d);
+
+struct dirent *__wrap_readdir64(DIR *d)
+{
+	if (entries_left == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	if (entries_left > 0)
+		entries_left--;
+	return __real_readdir64(d);
 }
 
 static void absent_folders_are_good(void **state)
@@ -366,6 +385,23 @@ static void too_many_hooks_are_refused(void **state)
 	assert_string_equal(w->ran, "");
 }
 
+/* Else a medium that fails once lets a sick system pass as one without checks. */
+static void folder_that_cannot_be_read_is_not_empty(void **state)
+{
+	AUTO_WORLD struct world *w = world_make();
+	struct err e;
+
+	(void)state;
+	put(w, "usr", HOOK_HEALTH_REQUIRED, "1", SH "exit 1");
+	for (int left = 0; left <= 3; left++) {
+		entries_left = left;
+		assert_int_equal(run_stage(w, HOOK_HEALTH_REQUIRED, &e), -1);
+		entries_left = -1;
+		assert_int_equal(e.code, E_HOOK);
+		assert_string_equal(w->ran, "");
+	}
+}
+
 static void every_stage_is_in_the_documentation(void **state)
 {
 	const char *below = strstr(__FILE__, "tests/unit/");
@@ -407,6 +443,7 @@ int main(void)
 		cmocka_unit_test(hook_that_leaves_a_daemon_is_not_waited_for),
 		cmocka_unit_test(end_by_signal_is_bad),
 		cmocka_unit_test(too_many_hooks_are_refused),
+		cmocka_unit_test(folder_that_cannot_be_read_is_not_empty),
 		cmocka_unit_test(every_stage_is_in_the_documentation),
 	};
 
