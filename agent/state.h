@@ -130,11 +130,11 @@ struct backstop {
 int backstop_load(const char *path, struct backstop *out, struct err *e);
 
 /*
- * Reads state.json below `dir`, a few times when the medium fails. *lost: it was
- * missing or unusable and *out holds the backstop's floors, a new seed and pseudonym (`e` says why; for a first
- * start E_NOTFOUND). Floors are raised to the backstop, lost or not; only release and
- * epoch of an image on trial wait for its commit. -1 only for E_NOMEM or when no
- * random numbers can be had.
+ * Reads state.json below `dir`, up to three times when the medium fails. *lost: it was
+ * missing or unusable and *out holds the backstop's floors, a new seed and pseudonym
+ * (`e` says why; for a first start E_NOTFOUND). Floors are raised to the backstop, lost
+ * or not; only release and epoch of an image on trial wait for its commit. -1 only for
+ * E_NOMEM (also too many open files) or when no random numbers can be had.
  */
 int state_load(int dir, const struct backstop *b, struct state *out, bool *lost, struct err *e);
 

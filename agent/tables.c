@@ -88,28 +88,6 @@ static int wrong_hash(const struct table_request *r, struct err *e)
 
 /* --- What is kept -------------------------------------------------------------- */
 
-int tables_digest(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
-{
-	AUTO_FREE uint8_t *chunk = malloc(FETCH_CHUNK);
-	struct hash *h = NULL;
-	int rc = 0;
-
-	if (!chunk)
-		return err_set(e, E_NOMEM, "no memory for a chunk");
-	if (hash_start(HASH_SHA256, &h, e) < 0)
-		return -1;
-	for (size_t at = 0; rc == 0 && at < len; at += FETCH_CHUNK) {
-		size_t n = len - at < FETCH_CHUNK ? len - at : FETCH_CHUNK;
-		rc = file_pread_full(fd, chunk, n, at, e);
-		if (rc == 0)
-			rc = hash_update(h, chunk, n, e);
-	}
-	if (rc == 0)
-		rc = hash_finish(h, digest, e);
-	hash_free(h);
-	return rc;
-}
-
 int tables_map(int fd, size_t len, struct table *out, struct err *e)
 {
 	void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
@@ -211,7 +189,7 @@ int tables_fetch(const struct table_request *r, struct table *out, struct err *e
 	return 0;
 }
 
-/* Copies the object into `fd`; its digest comes out. *here: the file failed, not the source. */
+/* The digest of what comes, which goes into `fd` (-1: nowhere). *here: the file failed, not the source. */
 static int stream(struct reader *from, uint64_t length, int fd, uint8_t digest[HASH_SIZE],
 	bool *here, struct err *e)
 {
@@ -228,7 +206,7 @@ static int stream(struct reader *from, uint64_t length, int fd, uint8_t digest[H
 		rc = from->read(from->ctx, at, chunk, len, e);
 		if (rc == 0)
 			rc = hash_update(h, chunk, len, e);
-		if (rc == 0 && file_write_full(fd, chunk, len, e) < 0) {
+		if (rc == 0 && fd >= 0 && file_write_full(fd, chunk, len, e) < 0) {
 			*here = true;
 			rc = -1;
 		}
@@ -237,6 +215,21 @@ static int stream(struct reader *from, uint64_t length, int fd, uint8_t digest[H
 		rc = hash_finish(h, digest, e);
 	hash_free(h);
 	return rc;
+}
+
+static int read_kept(void *ctx, uint64_t offset, void *data, size_t len, struct err *e)
+{
+	const int *fd = ctx;
+
+	return file_pread_full(*fd, data, len, offset, e);
+}
+
+int tables_digest(int fd, size_t len, uint8_t digest[HASH_SIZE], struct err *e)
+{
+	struct reader from = {.ctx = &fd, .read = read_kept};
+	bool ignored = false;
+
+	return stream(&from, len, -1, digest, &ignored, e);
 }
 
 static int stream_object(

@@ -19,8 +19,8 @@ const struct plan_difference *tables_find_difference(int dir, const struct plan_
 /*
  * Makes r->object out of the old table in `dir` and the difference, and keeps it as
  * tables_get does. E_HASH where the old table, the difference or the result is not what
- * its hash says (a wrong old table of the cache is removed), errors of slot_difference_apply, E_SPACE,
- * or the reader's errors.
+ * its hash says (a wrong old table of the cache is removed), errors of
+ * slot_difference_apply, E_SPACE, or the reader's errors.
  */
 int tables_get_from(struct tables *t, const struct table_request *r, int dir,
 	const struct plan_difference *d, struct table *out, struct err *e);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
-#include "agent/base/file.h"
 #include "agent/leaves.h"
 #include "agent/ways_parts.h"
 

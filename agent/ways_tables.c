@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of images, as little of them as will do. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "agent/tables_from.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of an image that saves bytes: index, data, frames, patches, differences. Only for agent/plan. */
+/* What of an image saves bytes: index, data, frames, patches, differences. For agent/plan only. */
 #pragma once
 
 #include <jansson.h>

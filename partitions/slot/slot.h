@@ -148,9 +148,9 @@ int slot_write(struct slot_target *t, size_t index, const struct slot_image *ima
 /*
  * After slot_write of every part: fsync, read back every leaf but the first
  * around the page cache, write leaf 0 of each part with its first block last,
- * fsync, read it back. Then the slot is whole. E_READBACK names device, byte and whether reading or
- * writing is to blame (decided by reading a second time). On any failure the
- * heads are zero again.
+ * fsync, read it back. Then the slot is whole. E_READBACK names device, byte and
+ * whether reading or writing is to blame (decided by reading a second time). On any
+ * failure the heads are zero again.
  */
 int slot_finish(struct slot_target *t, const struct slot_progress *progress, struct err *e);
 
