@@ -12,12 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/base/file.h"
 #include "agent/spool.h"
 #include "tests/unit/agent_objects.h"
+#include "tests/unit/agent_room.h"
 
 #define FRAMES 8
 #define STORED 20000u /* each; generation 0 has the first three, generation 1 the others */
@@ -35,25 +35,10 @@ static uint8_t need[2];
 static struct spool *spool;
 static struct reader readers[SLOT_GENERATIONS];
 static struct err e;
-static uint64_t room;
 static int writes_left; /* -1: all */
 
-int __wrap_fstatvfs(int fd, struct statvfs *v);
-int __wrap_fstatvfs64(int fd, struct statvfs *v);
 int __real_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err);
 int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err);
-
-int __wrap_fstatvfs(int fd, struct statvfs *v)
-{
-	(void)fd;
-	*v = (struct statvfs){.f_frsize = 1, .f_blocks = UINT64_C(1) << 30, .f_bavail = room};
-	return 0;
-}
-
-int __wrap_fstatvfs64(int fd, struct statvfs *v)
-{
-	return __wrap_fstatvfs(fd, v);
-}
 
 int __wrap_file_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err)
 {

@@ -11,13 +11,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/base/file.h"
 #include "agent/tables_from.h"
 #include "partitions/slot/difference.h"
 #include "tests/unit/agent_objects.h"
+#include "tests/unit/agent_room.h"
 #include "tests/unit/difference_maker.h"
 
 #define LEN (2u << 20) /* above what is held in memory where the disk is full */
@@ -37,22 +37,6 @@ static struct plan_difference from;
 static struct object *difference;
 static struct table table;
 static struct err e;
-static uint64_t room; /* bytes free */
-
-int __wrap_fstatvfs(int fd, struct statvfs *v);
-int __wrap_fstatvfs64(int fd, struct statvfs *v);
-
-int __wrap_fstatvfs(int fd, struct statvfs *v)
-{
-	(void)fd;
-	*v = (struct statvfs){.f_frsize = 1, .f_blocks = UINT64_C(1) << 30, .f_bavail = room};
-	return 0;
-}
-
-int __wrap_fstatvfs64(int fd, struct statvfs *v)
-{
-	return __wrap_fstatvfs(fd, v);
-}
 
 static void path_of(const uint8_t sha256[HASH_SIZE], char path[200])
 {

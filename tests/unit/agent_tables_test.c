@@ -12,12 +12,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/base/file.h"
 #include "agent/tables.h"
 #include "tests/unit/agent_objects.h"
+#include "tests/unit/agent_room.h"
 
 #define BIG (2u << 20)
 
@@ -31,25 +31,8 @@ static struct plan_object named;
 static struct object *object;
 static struct table table;
 static struct err e;
-static uint64_t room; /* bytes free; UINT64_MAX: as it really is */
 static bool reads_fail;
 static bool writes_fail;
-
-int __real_fstatvfs(int fd, struct statvfs *v);
-int __wrap_fstatvfs(int fd, struct statvfs *v);
-int __wrap_fstatvfs64(int fd, struct statvfs *v);
-
-int __wrap_fstatvfs(int fd, struct statvfs *v)
-{
-	(void)fd;
-	*v = (struct statvfs){.f_frsize = 1, .f_blocks = UINT64_C(1) << 30, .f_bavail = room};
-	return 0;
-}
-
-int __wrap_fstatvfs64(int fd, struct statvfs *v)
-{
-	return __wrap_fstatvfs(fd, v);
-}
 
 int __real_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);
 int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);

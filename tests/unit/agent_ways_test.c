@@ -12,13 +12,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/base/file.h"
 #include "agent/leaves.h"
 #include "agent/ways.h"
 #include "tests/unit/agent_objects.h"
+#include "tests/unit/agent_room.h"
 #ifdef CONFIG_ZSTD
 #include "tests/unit/difference_maker.h"
 #endif
@@ -43,22 +43,6 @@ static uint8_t *new_image;
 static uint8_t old_leaves[LEAVES * HASH_SIZE];
 static struct ways *w;
 static struct err e;
-static uint64_t room; /* bytes free on the data partition */
-
-int __wrap_fstatvfs(int fd, struct statvfs *v);
-int __wrap_fstatvfs64(int fd, struct statvfs *v);
-
-int __wrap_fstatvfs(int fd, struct statvfs *v)
-{
-	(void)fd;
-	*v = (struct statvfs){.f_frsize = 1, .f_blocks = UINT64_C(1) << 30, .f_bavail = room};
-	return 0;
-}
-
-int __wrap_fstatvfs64(int fd, struct statvfs *v)
-{
-	return __wrap_fstatvfs(fd, v);
-}
 
 static void hash_leaves(const uint8_t *image, uint8_t *out)
 {

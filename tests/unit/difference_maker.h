@@ -16,9 +16,9 @@ struct difference_wish {
 	bool without_size;
 };
 
-/* Its length; `out` has `room` for it. */
-static inline size_t difference_make(
-	const struct difference_wish *w, const uint8_t *data, size_t len, uint8_t *out, size_t room)
+/* Its length; `out` has `space` for it. */
+static inline size_t difference_make(const struct difference_wish *w, const uint8_t *data,
+	size_t len, uint8_t *out, size_t space)
 {
 	ZSTD_CCtx *c = ZSTD_createCCtx();
 
@@ -26,7 +26,7 @@ static inline size_t difference_make(
 	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, w->window_log ? w->window_log : 23);
 	ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, !w->without_size);
 	ZSTD_CCtx_refPrefix(c, w->old, w->old_len);
-	size_t n = ZSTD_compress2(c, out, room, data, len);
+	size_t n = ZSTD_compress2(c, out, space, data, len);
 	assert_false(ZSTD_isError(n));
 	ZSTD_freeCCtx(c);
 	return n;
