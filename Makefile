@@ -131,9 +131,9 @@ $(foreach m,$(MODULES) publisher,$(eval $(call module_rules,$(m))))
 
 ALL_PKGS = $(call pkgs_of,$(MODULES) publisher)
 # Goals that compile nothing themselves do not ask.
-QUIET_GOALS := clean help deps deps-% check check-long check-boot check-boot-ci check-boot-long \
-	check-boot-cycles check-boot-rpi check-boot-tryboot check-boot-systemd check-boot-sandbox demo format% lint-% \
-	$(KCONFIG_GOALS) %_defconfig
+QUIET_GOALS := clean help deps deps-% check check-long check-boot check-boot-long check-boot-cycles \
+	check-boot-rpi check-boot-tryboot check-boot-systemd check-boot-sandbox demo format% \
+	lint-% $(KCONFIG_GOALS) %_defconfig
 ifneq ($(filter-out $(QUIET_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(call pkg_cflags,$(ALL_PKGS))
 endif

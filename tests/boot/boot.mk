@@ -3,7 +3,6 @@
 # U-Boot's own sandbox. What comes from Debian's registry is kept in ~/.cache/pawl-boot
 # (PAWL_BOOT_CACHE), which is thrown away by hand.
 #: make check-boot         updates, bad releases and power cuts on QEMU arm64 with a real U-Boot
-#: make check-boot-ci      four of these, for every change
 #: make check-boot-long    the same, all scenarios, and the cycles
 #: make check-boot-cycles  50 updates one after the other (PAWL_CYCLES=50)
 #: make check-boot-rpi     an update and a release that panics on QEMU's Raspberry Pi 3
@@ -15,7 +14,7 @@ BOOT_OUT = $(abspath $(O))/boot
 BOOT_ENV = PAWL_ARM64=$(abspath $(O)-arm64)/pawl PAWL_BOOT_OUT=$(BOOT_OUT)
 boot_scripts = $(sort $(wildcard $(S)/tests/boot/$(1)_*.sh))
 BOOT_CYCLES := $(S)/tests/boot/cycles.sh
-BOOT_GOALS := check-boot check-boot-ci check-boot-long check-boot-cycles check-boot-rpi \
+BOOT_GOALS := check-boot check-boot-long check-boot-cycles check-boot-rpi \
 	check-boot-tryboot check-boot-systemd
 
 # As for check: packages first, then a make that sees them.
@@ -28,9 +27,6 @@ boot-prepared-%: programs
 
 check-boot-here: boot-prepared-qemu-arm64
 	$(call run_tap,$(call boot_scripts,qemu_arm64),$(BOOT_ENV) TAP_TIMEOUT=3600)
-
-check-boot-ci-here: boot-prepared-qemu-arm64
-	$(call run_tap,$(call boot_scripts,ci),$(BOOT_ENV))
 
 check-boot-long-here: boot-prepared-qemu-arm64
 	$(call run_tap,$(BOOT_CYCLES) $(call boot_scripts,qemu_arm64),$(BOOT_ENV) PAWL_LONG=1 \
