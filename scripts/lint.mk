@@ -48,9 +48,11 @@ lint-headers: $(O)/config.mk
 		$(CC) $(LINT_FLAGS) -Wall -Wextra -Werror -fsyntax-only -x c -include $$h /dev/null || exit; \
 	done
 
-# Both compilers, no warning, the whole tree.
+# Both compilers, no warning, the whole tree. LINT_GCC names a build that gcc has made with
+# WERROR=1 already, as `make check` does.
+LINT_GCC ?= $(O)-gcc
 lint-compilers:
-	+$(Q)$(SUBMAKE) O=$(O)-gcc CC=gcc WERROR=1 programs
+	+$(Q)$(SUBMAKE) O=$(LINT_GCC) CC=gcc WERROR=1 programs
 	+$(Q)$(SUBMAKE) O=$(O)-clang CC=clang WERROR=1 programs $(patsubst %,$(O)-clang/tests/unit/%,$(UNIT))
 
 lint-size: $(O)/pawl

@@ -24,7 +24,7 @@ from world import (BAD, LEAF, SIZES, Device, Publisher, Server, Wrong,  # noqa: 
                    check_slot, must, write)
 
 LONG = os.environ.get("PAWL_LONG") == "1"
-SAMPLE, GAP = 12, 8  # short run: so many kills of each program, and no more calls between two
+SAMPLE, GAP = 12, 12  # short run: so many kills of each program, and no more calls between two
 GO_ON_EVERY = 20 if LONG else 4  # of the killed runs, one in so many also installs release 4
 ROUNDS = 6  # of poll and reboot, until nothing moves any more
 AGAIN, REBOOT = "the program runs again", "the machine restarts"
