@@ -39,10 +39,7 @@ struct way_copy {
 /* WAY_DELTA */
 struct way_delta {
 	struct table index_bytes;
-	struct table old_bytes; /* the running image's index, when its lengths are needed */
 	struct slot_index index;
-	struct slot_index old;
-	bool has_old;
 	struct slot_frames frames;
 	struct slot_seed *seeds[SLOT_SEEDS_MAX];
 	size_t seed_count;

@@ -26,7 +26,6 @@ void ways_free_delta(struct way_delta *d)
 	free_seeds(d);
 	slot_frames_free(&d->frames);
 	table_free(&d->index_bytes);
-	table_free(&d->old_bytes);
 	*d = (struct way_delta){0};
 }
 
@@ -69,47 +68,13 @@ static int load_tables(struct ways *w, struct ways_image *im, struct err *e)
 	return 0;
 }
 
-/*
- * Where content was cut by itself, the running slot can be searched only with the
- * lengths of its own index. Without one it is no seed; that costs bytes, nothing
- * else. -1 for a server that cannot be asked.
- */
-static int load_old_index(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e)
-{
-	struct way_delta *d = &im->delta;
-	struct err why = {0};
-
-	if (!im->old || im->old->index.length == 0)
-		return 0;
-	const struct ways_table index = {.object = &im->old->index,
-		.cap = TABLES_INDEX_MAX,
-		.what = "old index",
-		.map = true};
-	if (ways_table_cost(w, &index) >= limit)
-		return 0;
-	if (ways_get_table(w, im, &index, &d->old_bytes, &why) == 0 &&
-		slot_index_parse(
-			d->old_bytes.data, d->old_bytes.len, im->old->size, &d->old, &why) == 0) {
-		im->cost[WAY_DELTA].tables += d->old_bytes.fetched;
-		d->has_old = d->old.content_defined;
-		return 0;
-	}
-	log_line(&w->session->log, LOG_LEVEL_INFO, "no-old-index image=%s reason=\"%s\"",
-		im->image->name, why.text);
-	if (ways_can_be_planned_without(why.code))
-		return 0;
-	*e = why;
-	return -1;
-}
-
 /* --- Seeds and the match ------------------------------------------------------------------ */
 
-static bool open_seed(struct ways *w, struct ways_image *im, const char *path, uint64_t size,
-	const struct slot_index *lengths)
+static bool open_seed(struct ways *w, struct ways_image *im, const char *path, uint64_t size)
 {
 	struct way_delta *d = &im->delta;
 	struct slot_seed_request r = {
-		.path = path, .size = size, .lengths = lengths, .scratch_dir = w->tables.dir};
+		.path = path, .size = size, .rule = d->index.rule, .scratch_dir = w->tables.dir};
 	struct err why = {0};
 
 	if (slot_seed_open(&r, &d->seeds[d->seed_count], &why) == 0) {
@@ -121,31 +86,20 @@ static bool open_seed(struct ways *w, struct ways_image *im, const char *path, u
 	return false;
 }
 
-static bool is_same_image(const struct ways_image *im)
-{
-	return im->old && hash_equal(im->old->leaves.sha256, im->image->leaves.sha256);
-}
-
-/* The running slot, by its own index or, for blocks, as it lies there. */
+/* The running slot as it lies there, whatever the state says of it. */
 static void open_running(struct ways *w, struct ways_image *im)
 {
-	struct way_delta *d = &im->delta;
-	const struct slot_index *lengths = NULL;
 	uint64_t part = 0;
 	struct err ignored = {0};
 
 	if (!im->running)
 		return;
-	if (d->index.content_defined) {
-		lengths = is_same_image(im) ? &d->index : d->has_old ? &d->old : NULL;
-		if (!lengths)
-			return;
-	}
-	uint64_t size = lengths ? lengths->image_size : im->old ? im->old->size : im->image->size;
-	/* What the state says of its size is a hint; a part has no more than it has. */
-	if (!lengths && slot_part_size(im->running, &part, &ignored) == 0 && part < size)
+	/* What is not known to the state was hardly twice as large. */
+	uint64_t size = im->old ? im->old->size : 2 * im->image->size;
+	/* A hint either way; a part has no more than it has. */
+	if (slot_part_size(im->running, &part, &ignored) == 0 && part < size)
 		size = part;
-	open_seed(w, im, im->running, size, lengths);
+	open_seed(w, im, im->running, size);
 }
 
 static int match(struct ways *w, struct ways_image *im, struct slot_match *out, struct err *e)
@@ -164,50 +118,24 @@ static int match(struct ways *w, struct ways_image *im, struct slot_match *out, 
 	return slot_match_make(&r, out, e);
 }
 
-/*
- * The file of --offline-from with these lengths, if that leaves less to fetch than
- * what there is now. `at` is its place among the seeds.
- */
-static int try_offline(struct ways *w, struct ways_image *im, size_t at,
-	const struct slot_index *lengths, struct err *e)
+/* The file of --offline-from, if that leaves less to fetch than what there is now. */
+static int use_offline(struct ways *w, struct ways_image *im, struct err *e)
 {
 	struct way_delta *d = &im->delta;
-	struct slot_seed *before = d->seed_count > at ? d->seeds[at] : NULL;
 	struct slot_match with;
 
-	if (d->match.data_bytes == 0)
+	if (!w->offline || d->match.data_bytes == 0 || !open_seed(w, im, w->offline, 0))
 		return 0;
-	d->seed_count = at;
-	bool opened = open_seed(w, im, w->offline, 0, lengths);
-	int rc = opened ? match(w, im, &with, e) : 0;
-	if (opened && rc == 0 && with.data_bytes < d->match.data_bytes) {
-		slot_seed_close(before);
+	int rc = match(w, im, &with, e);
+	if (rc == 0 && with.data_bytes < d->match.data_bytes) {
 		slot_match_free(&d->match);
 		d->match = with;
 		return 0;
 	}
-	if (opened && rc == 0)
+	if (rc == 0)
 		slot_match_free(&with);
-	if (opened)
-		slot_seed_close(d->seeds[at]);
-	d->seeds[at] = before;
-	d->seed_count = before ? at + 1 : at;
+	slot_seed_close(d->seeds[--d->seed_count]);
 	return rc;
-}
-
-static int use_offline(struct ways *w, struct ways_image *im, struct err *e)
-{
-	struct way_delta *d = &im->delta;
-	size_t at = d->seed_count;
-
-	if (!w->offline)
-		return 0;
-	if (!d->index.content_defined)
-		return try_offline(w, im, at, NULL, e);
-	/* It may be the old image or the new one: only its content tells. */
-	if (d->has_old && try_offline(w, im, at, &d->old, e) < 0)
-		return -1;
-	return try_offline(w, im, at, &d->index, e);
 }
 
 struct spool_request ways_spool(struct ways *w, const struct ways_image *im)
@@ -254,13 +182,8 @@ int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struc
 	*c = (struct way_cost){.tables = ways_table_cost(w, &index) + ways_table_cost(w, &frames)};
 	if (c->tables >= limit)
 		return 0;
-	if (load_tables(w, im, &why) == 0) {
-		if (im->delta.index.content_defined && !is_same_image(im) &&
-			load_old_index(w, im, limit > c->tables ? limit - c->tables : 0, e) < 0)
-			return -1;
-		if (plan_match(w, im, &why) == 0)
-			return 0;
-	}
+	if (load_tables(w, im, &why) == 0 && plan_match(w, im, &why) == 0)
+		return 0;
 	if (!ways_can_be_planned_without(why.code)) {
 		*e = why;
 		return -1;

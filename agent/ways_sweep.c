@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which files of the cache still have a use. */
-#include <fcntl.h>
 #include <string.h>
 
-#include "agent/base/buf.h"
-#include "agent/base/file.h"
 #include "agent/ways_parts.h"
 
 /* Files of the cache that this plan, or the next one from either slot, has a use for. */
@@ -13,19 +10,8 @@ struct wanted_files {
 	const struct plan *plan; /* to be carried out; may be NULL */
 	const struct plan *bases; /* older tables of this one are kept; may be NULL */
 	const struct state *state;
-	bool roomy; /* what only saves bytes may stay */
+	bool roomy; /* what only saves the next update bytes may stay */
 };
-
-/* The next update cannot do without the lengths of what a slot holds; the rest only saves bytes. */
-static bool is_content_defined(int dir, const char *name)
-{
-	uint8_t head[SLOT_INDEX_HEADER];
-	struct err ignored = {0};
-	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	return fd >= 0 && file_pread_full(fd, head, sizeof(head), 0, &ignored) == 0 &&
-	       (le16_get(head + 6) & 1) != 0;
-}
 
 static bool is_file(const struct plan_object *o, const char *name, const char *suffix)
 {
@@ -77,11 +63,10 @@ static bool is_wanted(const void *ctx, const char *name)
 		if (is_of_image(&f->plan->images[i], name))
 			return true;
 	}
-	for (size_t s = 0; s < 2; s++) {
+	for (size_t s = 0; f->roomy && s < 2; s++) {
 		const struct state_slot *slot = &f->state->slots[s];
 		for (size_t i = 0; i < slot->image_count; i++) {
-			if (is_file(&slot->images[i].index, name, "") &&
-				(f->roomy || is_content_defined(f->tables->dir, name)))
+			if (is_file(&slot->images[i].index, name, ""))
 				return true;
 		}
 	}

@@ -37,6 +37,9 @@ static int load_index(
 	if (slot_index_parse(bytes.data, bytes.len, image->size, &index, e) < 0)
 		return err_wrap(
 			e, "release %" PRIu64 ": image %s", shelf->plan->release, image->name);
+	/* Cut by a rule of some other version: only its content tells. */
+	if (index.rule > SLOT_RULE_CHUNKS)
+		return 0;
 	b->has_index = true;
 	b->kind = index.content_defined ? CUTTER_CHUNKS : CUTTER_BLOCKS;
 	b->known[b->kind] = true;

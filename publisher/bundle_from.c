@@ -18,16 +18,12 @@ struct image_need {
 	bool patched; /* every release that differs has a patch */
 	bool wants_patch[PLAN_PATCHES_MAX];
 	bool same; /* every release has this very image */
-	struct plan_object *indexes; /* of old images, where devices cannot do without */
-	size_t index_count;
 };
 
 static void needs_free(struct image_need *n)
 {
-	for (size_t i = 0; i < PLAN_IMAGES_MAX; i++) {
+	for (size_t i = 0; i < PLAN_IMAGES_MAX; i++)
 		delta_free(&n[i].tables);
-		free(n[i].indexes);
-	}
 }
 
 static int needs_start(const struct shelf *shelf, struct image_need *n, struct err *e)
@@ -83,22 +79,6 @@ static void add_patch(struct image_need *n, const struct plan_image *old)
 	n->patched = false;
 }
 
-/*
- * Lengths of content-defined entries are in the old index alone, and a device that
- * was updated by a full bundle does not have it. Blocks are found by a scan.
- */
-static int add_index(struct image_need *n, const struct plan_image *old, struct err *e)
-{
-	if (!n->has_delta || !n->tables.index.content_defined || !old || !old->has_delta)
-		return 0;
-	struct plan_object *more = realloc(n->indexes, (n->index_count + 1) * sizeof(*n->indexes));
-	if (!more)
-		return err_set(e, E_NOMEM, "no memory for a bundle");
-	n->indexes = more;
-	n->indexes[n->index_count++] = old->index;
-	return 0;
-}
-
 static int add_release(struct image_need *n, size_t count, const struct shelf *old, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -107,7 +87,7 @@ static int add_release(struct image_need *n, size_t count, const struct shelf *o
 			continue;
 		n[i].same = false;
 		add_patch(&n[i], o);
-		if (add_head(&n[i], old, o, e) < 0 || add_index(&n[i], o, e) < 0)
+		if (add_head(&n[i], old, o, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -168,11 +148,7 @@ static uint64_t patch_bytes(const struct image_need *n)
 
 static uint64_t data_bytes(const struct image_need *n)
 {
-	uint64_t sum = n->head + n->image->index.length + n->image->frames.length;
-
-	for (size_t i = 0; i < n->index_count; i++)
-		sum += n->indexes[i].length;
-	return sum;
+	return n->head + n->image->index.length + n->image->frames.length;
 }
 
 static void choose(const struct image_need *n, struct bundle_image *out)
@@ -220,14 +196,9 @@ static int add_tables(
 	/* An image that did not change needs them where the device does not know what it runs. */
 	if (!n->has_delta)
 		return 0;
-	if (bundle_add_object(out, &n->image->index, 0, e) < 0 ||
-		bundle_add_object(out, &n->image->frames, 0, e) < 0)
+	if (bundle_add_object(out, &n->image->index, 0, e) < 0)
 		return -1;
-	for (size_t i = 0; i < n->index_count; i++) {
-		if (bundle_add_object(out, &n->indexes[i], 0, e) < 0)
-			return -1;
-	}
-	return 0;
+	return bundle_add_object(out, &n->image->frames, 0, e);
 }
 
 static int add_content(

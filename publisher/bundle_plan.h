@@ -12,7 +12,7 @@
 #include "publisher/publisher.h"
 
 #define BUNDLE_NAME_SIZE    192
-#define BUNDLE_MEMBERS_MAX  1024 /* roots, objects of 8 images, indexes of older releases */
+#define BUNDLE_MEMBERS_MAX  1024 /* roots, objects of 8 images */
 #define BUNDLE_OBJECT_LIMIT (UINT64_C(8) << 30) /* the size field of ustar */
 #define BUNDLE_HEAD         ".head"
 

@@ -25,37 +25,34 @@ static void set(struct choice *c, enum cutter_kind kind, const char *why)
 
 static void choose_by_format(const struct choice_facts *f, struct choice *c)
 {
-	if (f->format == PLAN_SQUASHFS)
-		set(c, CUTTER_CHUNKS, "in a squashfs everything behind a change moves");
-	else if (f->packed)
+	if (f->packed)
 		set(c, CUTTER_CHUNKS, "in packed content everything behind a change moves");
+	else if (f->format == PLAN_SQUASHFS)
+		set(c, CUTTER_CHUNKS, "in a squashfs everything behind a change moves");
 	else if (f->format == PLAN_RAW)
-		set(c, CUTTER_BLOCKS, "nothing speaks against blocks");
+		set(c, CUTTER_BLOCKS, "in plain content nothing is known to move");
 	else
-		set(c, CUTTER_BLOCKS, "this file system keeps its blocks in place");
+		set(c, CUTTER_CHUNKS, "what changes in files is mostly less than blocks, or moves");
 }
 
-/* Content-defined entries instead of blocks: is it worth one whole download? */
-static bool is_worth_it(const struct choice_facts *f)
+static bool is_clearly_cheaper(uint64_t cost, uint64_t than)
 {
-	uint64_t blocks = f->cost[CUTTER_BLOCKS];
-	uint64_t chunks = f->cost[CUTTER_CHUNKS];
-
-	return chunks < blocks / CHOICE_WORTH_RATIO &&
-	       blocks - chunks >= f->full / CHOICE_WORTH_TIMES;
+	return cost < than && than - cost >= than / CHOICE_SAVES_PART &&
+	       than - cost >= CHOICE_SAVES_BYTES;
 }
 
 static void choose_by_trial(const struct choice_facts *f, struct choice *c)
 {
-	uint64_t blocks = f->cost[CUTTER_BLOCKS];
-	uint64_t chunks = f->cost[CUTTER_CHUNKS];
-	bool from_chunks = f->before_has_index && f->before == CUTTER_CHUNKS;
-	bool stays = from_chunks && blocks >= chunks - chunks / CHOICE_BACK_PART;
-
-	c->kind = stays || (!from_chunks && is_worth_it(f)) ? CUTTER_CHUNKS : CUTTER_BLOCKS;
+	/* As before; without an index before, what the format suggests. */
+	if (f->before_has_index)
+		c->kind = f->before;
+	else
+		choose_by_format(f, c);
+	if (is_clearly_cheaper(f->cost[other(c->kind)], f->cost[c->kind]))
+		c->kind = other(c->kind);
 	snprintf(c->why, sizeof(c->why),
 		"from the release before, blocks cost %.2f MiB, chunks %.2f MiB",
-		(double)blocks / MIB, (double)chunks / MIB);
+		(double)f->cost[CUTTER_BLOCKS] / MIB, (double)f->cost[CUTTER_CHUNKS] / MIB);
 }
 
 static void choose(const struct choice_facts *f, struct choice *c)
@@ -65,7 +62,7 @@ static void choose(const struct choice_facts *f, struct choice *c)
 			"as was asked for");
 	else if (f->tried[CUTTER_BLOCKS] && f->tried[CUTTER_CHUNKS])
 		choose_by_trial(f, c);
-	else if (f->has_before && f->before_has_index)
+	else if (f->before_has_index)
 		set(c, f->before, "as in the release before, which is not here to try the other");
 	else
 		choose_by_format(f, c);
@@ -79,7 +76,5 @@ void choice_make(const struct choice_facts *f, struct choice *out)
 	choose(f, &c);
 	if (!f->possible[c.kind])
 		set(&c, other(c.kind), "the other kind would have too many entries");
-	c.costs_a_full = f->has_before && c.kind == CUTTER_CHUNKS &&
-			 !(f->before_has_index && f->before == CUTTER_CHUNKS);
 	*out = c;
 }

@@ -2,12 +2,11 @@
 /*
  * Which kind of index an image gets. Pure: numbers in, kind and reason out.
  *
- * Without a release before, the format decides: a squashfs moves everything behind
- * a change, and so does a packed kernel; file systems keep their blocks where
- * they are. With one, both are tried on the real change. A device needs the old
- * index to make use of a content-defined one, and only its own blocks for the
- * other: so going over to content-defined entries costs every device one whole
- * download, and must be worth it.
+ * Without a release before, the format decides: file systems and packed content get
+ * chunks, because what is new in them is smaller than a block, or moves what is behind
+ * it. With one, both kinds are tried on the real change. A device finds either in what
+ * it runs; but an index comes as its difference only from one of the same kind, so the
+ * kind stays unless the other is clearly cheaper.
  */
 #pragma once
 
@@ -19,9 +18,9 @@
 
 enum choice_wish { CHOICE_AUTO, CHOICE_BLOCKS, CHOICE_CHUNKS, CHOICE_NO_DELTA };
 
-#define CHOICE_WORTH_RATIO 2 /* content-defined must cost less than one half of blocks… */
-#define CHOICE_WORTH_TIMES 8 /* … and have saved one whole download after so many releases */
-#define CHOICE_BACK_PART   4 /* going back to blocks must save one quarter */
+/* The other kind must save one part in so many, and so many bytes. */
+#define CHOICE_SAVES_PART  20
+#define CHOICE_SAVES_BYTES (64u * 1024)
 
 struct choice_facts {
 	enum choice_wish wish;
@@ -30,15 +29,12 @@ struct choice_facts {
 	bool possible[CUTTER_KINDS]; /* few enough entries */
 	bool tried[CUTTER_KINDS]; /* compared with the release before; `cost` holds */
 	uint64_t cost[CUTTER_KINDS]; /* predicted bytes for a device on the release before */
-	bool has_before; /* the release before has this image */
-	bool before_has_index;
+	bool before_has_index; /* the image in the release before */
 	enum cutter_kind before; /* its kind */
-	uint64_t full; /* bytes of the whole download */
 };
 
 struct choice {
 	enum cutter_kind kind;
-	bool costs_a_full; /* devices on the release before fetch the whole image this once */
 	char why[160];
 };
 

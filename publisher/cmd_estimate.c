@@ -142,7 +142,7 @@ static uint64_t more_bytes(const struct estimate_image *i)
 	if (i->best == ESTIMATE_COPY)
 		return 0;
 	if (i->best == ESTIMATE_DELTA)
-		more += i->old_index + i->image->index.length - i->index;
+		more += i->image->index.length - i->index;
 	return more;
 }
 

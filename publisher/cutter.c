@@ -1,53 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stream becomes entries: a window holds what may still belong to the entry that is open. */
+/* A stream becomes entries: of each kind, as a device would cut it. */
 #include "publisher/cutter.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/base/buf.h"
-#include "publisher/chunk.h"
-
-#define WINDOW (1024u * 1024)
-
-struct window {
-	uint8_t *data;
-	size_t used; /* bytes in `data` that are in no entry yet */
-};
+#include "partitions/slot/chunk_stream.h"
 
 struct cutter {
 	struct cutter_sink sink[CUTTER_KINDS];
-	struct chunk_gear gear;
-	struct window window[CUTTER_KINDS];
+	uint8_t block[SLOT_BLOCK_SIZE]; /* the beginning of one */
+	size_t block_len;
+	struct chunk_stream *chunks; /* NULL: not cut */
 };
-
-int cutter_make(const struct cutter_sink sinks[CUTTER_KINDS], struct cutter **out, struct err *e)
-{
-	struct cutter *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return err_set(e, E_NOMEM, "no memory to cut an image");
-	memcpy(c->sink, sinks, sizeof(c->sink));
-	chunk_make_gear(&c->gear);
-	for (int k = 0; k < CUTTER_KINDS; k++) {
-		if (!c->sink[k].take)
-			continue;
-		c->window[k].data = malloc(WINDOW);
-		if (!c->window[k].data) {
-			cutter_free(c);
-			return err_set(e, E_NOMEM, "no memory to cut an image");
-		}
-	}
-	*out = c;
-	return 0;
-}
-
-void cutter_free(struct cutter *c)
-{
-	for (int k = 0; c && k < CUTTER_KINDS; k++)
-		free(c->window[k].data);
-	free(c);
-}
 
 static int give(const struct cutter_sink *sink, const uint8_t *data, uint32_t length, struct err *e)
 {
@@ -58,44 +23,54 @@ static int give(const struct cutter_sink *sink, const uint8_t *data, uint32_t le
 	return sink->take(sink->ctx, &item, e);
 }
 
-static uint32_t entry_length(
-	const struct cutter *c, enum cutter_kind kind, const uint8_t *data, size_t len)
+static int give_chunk(void *ctx, const uint8_t *data, uint32_t length, struct err *e)
 {
-	if (kind == CUTTER_CHUNKS)
-		return chunk_next(&c->gear, data, len);
-	return len < SLOT_BLOCK_SIZE ? (uint32_t)len : SLOT_BLOCK_SIZE;
+	const struct cutter *c = ctx;
+
+	return give(&c->sink[CUTTER_CHUNKS], data, length, e);
 }
 
-/* Gives out entries while what stands in the window is enough to know where one ends. */
-static int drain(struct cutter *c, enum cutter_kind kind, bool end, struct err *e)
+int cutter_make(const struct cutter_sink sinks[CUTTER_KINDS], struct cutter **out, struct err *e)
 {
-	struct window *w = &c->window[kind];
-	size_t need = end ? 1 : kind == CUTTER_CHUNKS ? SLOT_CHUNK_MAX : SLOT_BLOCK_SIZE;
-	size_t at = 0;
+	struct cutter *c = calloc(1, sizeof(*c));
 
-	while (w->used - at >= need) {
-		uint32_t length = entry_length(c, kind, w->data + at, w->used - at);
-		if (give(&c->sink[kind], w->data + at, length, e) < 0)
-			return -1;
-		at += length;
+	if (!c)
+		return err_set(e, E_NOMEM, "no memory to cut an image");
+	memcpy(c->sink, sinks, sizeof(c->sink));
+	const struct chunk_sink chunks = {.ctx = c, .take = give_chunk};
+	if (c->sink[CUTTER_CHUNKS].take && chunk_stream_make(&chunks, &c->chunks, e) < 0) {
+		cutter_free(c);
+		return -1;
 	}
-	memmove(w->data, w->data + at, w->used - at);
-	w->used -= at;
+	*out = c;
 	return 0;
 }
 
-static int feed(
-	struct cutter *c, enum cutter_kind kind, const uint8_t *data, size_t len, struct err *e)
+void cutter_free(struct cutter *c)
 {
-	struct window *w = &c->window[kind];
+	if (c)
+		chunk_stream_free(c->chunks);
+	free(c);
+}
 
+static int end_block(struct cutter *c, struct err *e)
+{
+	uint32_t length = (uint32_t)c->block_len;
+
+	c->block_len = 0;
+	return length > 0 ? give(&c->sink[CUTTER_BLOCKS], c->block, length, e) : 0;
+}
+
+static int add_blocks(struct cutter *c, const uint8_t *data, size_t len, struct err *e)
+{
 	while (len > 0) {
-		size_t n = WINDOW - w->used < len ? WINDOW - w->used : len;
-		memcpy(w->data + w->used, data, n);
-		w->used += n;
+		size_t room = SLOT_BLOCK_SIZE - c->block_len;
+		size_t n = len < room ? len : room;
+		memcpy(c->block + c->block_len, data, n);
+		c->block_len += n;
 		data += n;
 		len -= n;
-		if (drain(c, kind, false, e) < 0)
+		if (c->block_len == SLOT_BLOCK_SIZE && end_block(c, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -103,18 +78,14 @@ static int feed(
 
 int cutter_add(struct cutter *c, const uint8_t *data, size_t len, struct err *e)
 {
-	for (int k = 0; k < CUTTER_KINDS; k++) {
-		if (c->sink[k].take && feed(c, (enum cutter_kind)k, data, len, e) < 0)
-			return -1;
-	}
-	return 0;
+	if (c->sink[CUTTER_BLOCKS].take && add_blocks(c, data, len, e) < 0)
+		return -1;
+	return c->chunks ? chunk_stream_add(c->chunks, data, len, e) : 0;
 }
 
 int cutter_end(struct cutter *c, struct err *e)
 {
-	for (int k = 0; k < CUTTER_KINDS; k++) {
-		if (c->sink[k].take && drain(c, (enum cutter_kind)k, true, e) < 0)
-			return -1;
-	}
-	return 0;
+	if (end_block(c, e) < 0)
+		return -1;
+	return c->chunks ? chunk_stream_end(c->chunks, e) : 0;
 }

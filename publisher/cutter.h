@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cuts an image that streams by into the entries of an index (docs/formats.md),
- * as blocks and, at the same time, by content. Memory: some MiB.
+ * as blocks and, at the same time, by content.
  */
 #pragma once
 

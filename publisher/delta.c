@@ -46,13 +46,13 @@ int delta_content(const struct shelf *s, const struct plan_image *old,
 	const struct slot_index *like, struct index_set *out, struct err *e)
 {
 	enum cutter_kind kind = like->content_defined ? CUTTER_CHUNKS : CUTTER_BLOCKS;
-	bool wanted[CUTTER_KINDS] = {[CUTTER_BLOCKS] = kind == CUTTER_BLOCKS};
+	bool wanted[CUTTER_KINDS] = {0};
 	AUTO_BEFORE struct before b = {0};
 
+	wanted[kind] = true;
 	if (before_load(s, old->name, wanted, &b, e) < 0)
 		return -1;
-	/* Lengths of content-defined entries come from an index alone: without one, nothing is found. */
-	if (!b.known[kind] && kind == CUTTER_BLOCKS)
+	if (!b.known[kind])
 		return err_set(e, E_NOTFOUND, "%s", b.missing);
 	index_set_free(out);
 	*out = b.content[kind];

@@ -73,8 +73,6 @@ static int count_delta(const struct shelf *old, const struct plan_image *old_ima
 		return -1;
 	out->content_defined = t->index.content_defined;
 	out->fresh = need.content;
-	if (out->content_defined && old_image && old_image->has_delta)
-		out->old_index = old_image->index.length;
 	out->index = table_bytes(&out->image->index, &out->image->index_from,
 		old_image && old_image->has_delta ? &old_image->index : NULL);
 	out->cost[ESTIMATE_DELTA] = (struct estimate_cost){.possible = true,

@@ -36,7 +36,6 @@ struct estimate_image {
 	enum estimate_way best;
 	bool content_defined; /* the new index */
 	uint64_t fresh; /* bytes of the image that the old one has not, for the delta */
-	uint64_t old_index; /* more to fetch where the device has no index of what it runs */
 	uint64_t index; /* bytes that come for it; less than its length where it is a difference */
 	char no_delta[160]; /* why there is no delta */
 };

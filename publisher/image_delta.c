@@ -91,15 +91,22 @@ static int cut_entries(struct making_delta *m, struct err *e)
 	return rc;
 }
 
-/* New content at the rate at which the whole image compresses, and the index itself. */
+/*
+ * New content at the rate at which the whole image compresses, and the index: of one of the
+ * same kind before, what is new comes as the difference.
+ */
 static uint64_t predict(
 	const struct making_delta *m, enum cutter_kind kind, const struct plan_image *image)
 {
 	const struct entries *l = &m->entries[kind];
 	uint64_t fresh = entries_fresh(l, &m->before.content[kind]);
-	double rate = (double)image->full.length / (double)(l->stored_bytes ? l->stored_bytes : 1);
+	double content = (double)(l->stored_bytes ? l->stored_bytes : 1);
+	double rate = (double)image->full.length / content;
+	double index = (double)entries_index_size(l, kind == CUTTER_CHUNKS);
 
-	return (uint64_t)((double)fresh * rate) + entries_index_size(l, kind == CUTTER_CHUNKS);
+	if (m->before.has_index && m->before.kind == kind)
+		index *= (double)fresh / content;
+	return (uint64_t)((double)fresh * rate + index);
 }
 
 static void choose(struct making_delta *m, const struct plan_image *image)
@@ -107,10 +114,8 @@ static void choose(struct making_delta *m, const struct plan_image *image)
 	struct choice_facts f = {.wish = m->source->request->index,
 		.format = image->format,
 		.packed = m->packed,
-		.has_before = m->before.has_image,
 		.before_has_index = m->before.has_index,
-		.before = m->before.kind,
-		.full = image->full.length};
+		.before = m->before.kind};
 
 	for (int k = 0; k < CUTTER_KINDS; k++) {
 		f.possible[k] = m->wanted[k] && !m->entries[k].too_many;
@@ -122,10 +127,6 @@ static void choose(struct making_delta *m, const struct plan_image *image)
 	tell(m, false, "index of %s: %s", choice_kind_name(m->choice.kind), m->choice.why);
 	if (m->before.missing[0])
 		tell(m, true, "%s; devices may fetch more for it", m->before.missing);
-	if (m->choice.costs_a_full)
-		tell(m, true,
-			"devices on the release before have no index of this kind, and "
-			"fetch the image whole this once");
 }
 
 static int write_index(

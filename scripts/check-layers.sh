@@ -17,7 +17,7 @@ partitions/slot  agent/base/ partitions/slot/ agent/journal/journal.h agent/plan
 partitions/boot  agent/base/ partitions/boot/ agent/journal/journal.h agent/plan/plan.h <libuboot.h>
 hooks            agent/base/ hooks/ agent/journal/journal.h agent/plan/plan.h <jansson.h>
 agent            agent/ partitions/ hooks/ <jansson.h> <ini.h>
-publisher        publisher/ agent/base/ agent/trust/key.h agent/trust/canonical.h agent/plan/plan.h agent/plan/manifest.h partitions/slot/difference.h partitions/slot/format.h partitions/slot/index.h partitions/slot/patch.h partitions/slot/survey.h partitions/slot/scratch.h <divsufsort.h> <jansson.h> <openssl/> <archive.h> <archive_entry.h> <zlib.h> <zstd.h> <ini.h>
+publisher        publisher/ agent/base/ agent/trust/key.h agent/trust/canonical.h agent/plan/plan.h agent/plan/manifest.h partitions/slot/chunk_stream.h partitions/slot/difference.h partitions/slot/format.h partitions/slot/index.h partitions/slot/patch.h partitions/slot/survey.h partitions/slot/scratch.h <divsufsort.h> <jansson.h> <openssl/> <archive.h> <archive_entry.h> <zlib.h> <zstd.h> <ini.h>
 packaging/man    agent/base/ agent/config.h agent/verbs.h publisher/verbs.h
 TABLE
 }

@@ -7,9 +7,8 @@
 #include "agent/base/must.h"
 #include "partitions/slot/index_header.h"
 
-#define CONTENT_DEFINED 1u /* the one flag */
-
-static const struct index_kind kind = {.name = "index", .magic = "PWLI", .flags = CONTENT_DEFINED};
+/* Where frames have flags, an index has the rule of its cuts: any, for it is but a hint. */
+static const struct index_kind kind = {.name = "index", .magic = "PWLI", .flags = UINT16_MAX};
 
 /* Bytes of the four parts behind the header; counts are at most 2^22, so nothing overflows. */
 static size_t lengths_size(uint32_t count, bool content_defined)
@@ -106,7 +105,8 @@ int slot_index_parse(
 
 	if (index_header_read(&kind, data, len, image_size, &x.count, e) < 0)
 		return -1;
-	x.content_defined = (le16_get(data + 6) & CONTENT_DEFINED) != 0;
+	x.rule = le16_get(data + 6);
+	x.content_defined = x.rule != SLOT_RULE_BLOCKS;
 	if (find_bits(data, len, &x, e) < 0 || find_hashes(len, data, &x, e) < 0 ||
 		add_up(&x, e) < 0)
 		return -1;
@@ -223,13 +223,14 @@ static int add_hashes(
 	return 0;
 }
 
-int slot_index_write(uint64_t image_size, bool content_defined, const struct slot_index_item *items,
+int slot_index_write(uint64_t image_size, uint16_t rule, const struct slot_index_item *items,
 	uint32_t count, struct buf *out, struct err *e)
 {
+	bool content_defined = rule != SLOT_RULE_BLOCKS;
+
 	if (check_items(image_size, content_defined, items, count, e) < 0)
 		return -1;
-	if (index_header_write(
-		    &kind, content_defined ? CONTENT_DEFINED : 0, image_size, count, out, e) < 0 ||
+	if (index_header_write(&kind, rule, image_size, count, out, e) < 0 ||
 		(content_defined && add_lengths(items, count, out, e) < 0) ||
 		add_bits(items, count, out, e) < 0 || add_generations(items, count, out, e) < 0 ||
 		add_hashes(items, count, out, e) < 0)

@@ -5,11 +5,12 @@
  * say, a leaf is written only if its hash is right. Only the SHA-256 of a frame
  * is trust, because it guards the decompressor.
  *
- * index: "PWLI", u16 version = 1, u16 flags (bit 0: content-defined), u64 image
- *   size, u32 count; content-defined only: count × u16 length − 1; a bit per
- *   entry (least significant first), set = all zero; a nibble of generation per
- *   non-zero entry (low nibble first); u64 XXH3-64 (seed 0) per non-zero entry.
- *   Unused bits are 0. Without bit 0 every entry is a block of 4096 bytes.
+ * index: "PWLI", u16 version = 1, u16 rule of the cuts, u64 image size, u32 count;
+ *   content-defined only: count × u16 length − 1; a bit per entry (least
+ *   significant first), set = all zero; a nibble of generation per non-zero entry
+ *   (low nibble first); u64 XXH3-64 (seed 0) per non-zero entry. Unused bits are 0.
+ *   Rule 0: every entry is a block of 4096 bytes. All others are content-defined,
+ *   by a rule with that number; who does not know it can fetch, but not search.
  * frames: "PWLF", u16 version = 1, u16 flags = 0, u64 image size, u32 count,
  *   then count × { u8 generation, u32 stored length, u32 raw length, u8[32]
  *   SHA-256 of the stored bytes }, ascending by generation; offsets in `data` by
@@ -39,12 +40,17 @@
 #define SLOT_FRAMES_HEADER     20u
 #define SLOT_FRAMES_ENTRY      41u
 
+/* Rules of cutting. */
+#define SLOT_RULE_BLOCKS 0u /* blocks of 4096 bytes */
+#define SLOT_RULE_CHUNKS 1u /* by content: partitions/slot/chunk.h */
+
 /* Views into the bytes of an index, which outlive it. Filled by slot_index_parse only. */
 struct slot_index {
 	uint64_t image_size;
 	uint32_t count; /* entries */
 	uint32_t stored; /* entries that are not zero */
-	bool content_defined;
+	uint16_t rule; /* by which it was cut: SLOT_RULE_…, or one that is not known here */
+	bool content_defined; /* rule is not SLOT_RULE_BLOCKS: entries have lengths of their own */
 	const uint8_t *lengths; /* NULL for blocks */
 	const uint8_t *zero;
 	const uint8_t *generations;
@@ -54,7 +60,7 @@ struct slot_index {
 
 /*
  * Reads an index of an image of `image_size` bytes; `data` is borrowed for as
- * long as the result is used. E_META for a wrong magic, version, flags, size,
+ * long as the result is used. E_META for a wrong magic, version, size,
  * count (more than 2^22), length, lengths that do not add up to the image's
  * size, or bits set where there are no entries.
  */
@@ -99,7 +105,7 @@ struct slot_index_item {
 };
 
 /* Appends an index's bytes to `out`. E_SIZE for too many entries. */
-int slot_index_write(uint64_t image_size, bool content_defined, const struct slot_index_item *items,
+int slot_index_write(uint64_t image_size, uint16_t rule, const struct slot_index_item *items,
 	uint32_t count, struct buf *out, struct err *e);
 
 /* A verified and parsed table of frames. */

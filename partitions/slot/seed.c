@@ -29,30 +29,28 @@ static int decide_size(const struct slot_seed_request *r, struct slot_seed *s, s
 {
 	uint64_t size = r->size ? r->size : s->device.size;
 
-	if (r->lengths && r->size == 0)
-		size = r->lengths->image_size;
-	if (size > s->device.size || (r->lengths && size < r->lengths->image_size))
+	if (size > s->device.size)
 		return err_set(e, E_SLOT, "%s has %llu bytes, its old image %llu", r->path,
-			(unsigned long long)s->device.size,
-			(unsigned long long)(r->lengths ? r->lengths->image_size : size));
+			(unsigned long long)s->device.size, (unsigned long long)size);
 	s->size = size - size % SLOT_BLOCK_SIZE;
 	return 0;
 }
 
 int slot_seed_open(const struct slot_seed_request *r, struct slot_seed **out, struct err *e)
 {
-	const struct slot_index *lengths = r->lengths;
+	if (r->rule > SLOT_RULE_CHUNKS)
+		return err_set(e, E_COMPAT,
+			"entries that were cut by rule %u cannot be searched for in %s: this "
+			"version knows rules up to %u",
+			r->rule, r->path, SLOT_RULE_CHUNKS);
 	struct slot_seed *s = calloc(1, sizeof(*s));
-
 	if (!s)
 		return err_set(e, E_NOMEM, "no memory for a seed");
-	if (lengths && !lengths->content_defined)
-		lengths = NULL;
 	s->device.fd = -1;
 	s->step = WINDOW_STEP;
 	if (device_open_read(r->path, &s->device, e) < 0 || decide_size(r, s, e) < 0 ||
 		pages_get(WINDOW_SIZE, &s->window, e) < 0 ||
-		seed_scan(&s->device, s->size, lengths, r->scratch_dir, &s->table, e) < 0) {
+		seed_scan(&s->device, s->size, r->rule, r->scratch_dir, &s->table, e) < 0) {
 		slot_seed_close(s);
 		return -1;
 	}

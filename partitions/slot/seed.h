@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A seed: an old image whose content is used again, on the running slot or in a
- * file. It is read through once, and what was found there then is what counts,
- * not what any table says of it: a root that was mounted read-write or a rotten
- * block costs just its own blocks, a place that cannot be read 64 KiB, and the plan
- * stays exact. Of a larger one, the first 2^22 - 1 entries count.
+ * file. It is read through once and cut like the new image; what was found there then
+ * is what counts, and no table of it is needed: a root that was mounted read-write or
+ * a rotten block costs just its own entries, a place that cannot be read 64 KiB, and
+ * the plan stays exact. Of a larger one, the first 2^22 - 1 entries count.
  */
 #pragma once
 
@@ -18,13 +18,8 @@
 
 struct slot_seed_request {
 	const char *path; /* opened read-only; may be mounted */
-	uint64_t size; /* bytes of it that count; 0 = all, or those of `lengths` */
-	/*
-	 * The content-defined index of what should be there: gives the lengths of
-	 * its entries, each of which is checked; not needed any more once it is
-	 * open. NULL, or an index of blocks = blocks of 4096 bytes.
-	 */
-	const struct slot_index *lengths;
+	uint64_t size; /* bytes of it that count; 0 = all */
+	uint16_t rule; /* by which it is cut: that of the new image's index */
 	int scratch_dir;
 };
 
@@ -32,9 +27,9 @@ struct slot_seed; /* opaque */
 
 /*
  * Opens and reads it through. What cannot be read is not there, and after more than
- * 16 unreadable places nothing behind is. E_SLOT (it cannot be opened, or is smaller
- * than what should count), E_SPACE, E_IO (scratch), E_NOMEM. slot_seed_close; NULL is
- * fine.
+ * 16 unreadable places nothing behind is. E_COMPAT for a rule that is not known here,
+ * E_SLOT (it cannot be opened, or is smaller than what should count), E_SPACE, E_IO
+ * (scratch), E_NOMEM. slot_seed_close; NULL is fine.
  */
 int slot_seed_open(const struct slot_seed_request *r, struct slot_seed **out, struct err *e);
 void slot_seed_close(struct slot_seed *s);

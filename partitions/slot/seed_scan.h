@@ -7,10 +7,11 @@
 #include "partitions/slot/seed_table.h"
 
 /*
- * Reads entries from the front around the page cache, up to `size` bytes: those of
- * `lengths` (each kept only if its hash is the one that is said there), or blocks
- * when it is NULL. Zero entries and what cannot be read are not there; after 16
- * unreadable places nothing more is. E_NOMEM, E_SPACE, E_IO for the table, E_INTERNAL.
+ * Reads from the front around the page cache, up to `size` bytes (whole blocks), and
+ * cuts by `rule`, SLOT_RULE_BLOCKS or SLOT_RULE_CHUNKS. Zero entries and what cannot be
+ * read are not there: after an unreadable place cutting begins anew and soon falls on
+ * the same content again, after 16 of them nothing more is read. E_NOMEM, E_SPACE,
+ * E_IO for the table, E_INTERNAL.
  */
-int seed_scan(struct device *d, uint64_t size, const struct slot_index *lengths, int scratch_dir,
+int seed_scan(struct device *d, uint64_t size, uint16_t rule, int scratch_dir,
 	struct seed_table *out, struct err *e);

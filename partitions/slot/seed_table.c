@@ -6,6 +6,7 @@
 
 #define NUMBER_BITS 22u
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
+#define LENGTH_BITS 16u /* of a place, below the offset */
 
 _Static_assert(SEED_ENTRIES_MAX < 1u << NUMBER_BITS, "an entry's number + 1 fits");
 
@@ -14,21 +15,20 @@ static uint64_t *hashes(const struct seed_table *t)
 	return t->hash.data;
 }
 
-static uint64_t *offsets(const struct seed_table *t)
+static uint64_t *places(const struct seed_table *t)
 {
-	return t->offset.data;
+	return t->place.data;
 }
 
-int seed_table_get(
-	int dir, uint32_t count, bool with_offsets, struct seed_table *out, struct err *e)
+int seed_table_get(int dir, uint32_t room, bool with_places, struct seed_table *out, struct err *e)
 {
-	struct seed_table t = {.count = count};
+	struct seed_table t = {.room = room, .count = with_places ? 0 : room};
+	size_t size = (size_t)room * sizeof(uint64_t);
 
-	assert(count <= SEED_ENTRIES_MAX);
-	if (scratch_get(dir, (size_t)count * sizeof(uint64_t), &t.hash, e) < 0)
+	assert(room <= SEED_ENTRIES_MAX);
+	if (scratch_get(dir, size, &t.hash, e) < 0)
 		return -1;
-	if (with_offsets &&
-		scratch_get(dir, ((size_t)count + 1) * sizeof(uint64_t), &t.offset, e) < 0) {
+	if (with_places && scratch_get(dir, size, &t.place, e) < 0) {
 		seed_table_free(&t);
 		return -1;
 	}
@@ -39,15 +39,9 @@ int seed_table_get(
 void seed_table_free(struct seed_table *t)
 {
 	scratch_free(&t->hash);
-	scratch_free(&t->offset);
+	scratch_free(&t->place);
 	scratch_free(&t->slots);
 	*t = (struct seed_table){0};
-}
-
-void seed_table_place(struct seed_table *t, uint32_t number, uint64_t offset)
-{
-	offsets(t)[number] = offset;
-	scratch_settle_behind(&t->offset, &t->settled_offset, number * sizeof(uint64_t));
 }
 
 void seed_table_note(struct seed_table *t, uint32_t number, uint64_t hash)
@@ -57,6 +51,21 @@ void seed_table_note(struct seed_table *t, uint32_t number, uint64_t hash)
 	hashes(t)[number] = hash;
 	t->found++;
 	scratch_settle_behind(&t->hash, &t->settled_hash, number * sizeof(uint64_t));
+}
+
+bool seed_table_is_full(const struct seed_table *t)
+{
+	return t->place.data && t->count == t->room;
+}
+
+void seed_table_add(struct seed_table *t, uint64_t hash, uint64_t offset, uint32_t length)
+{
+	assert(offset < UINT64_C(1) << (64 - LENGTH_BITS) && length <= 1u << LENGTH_BITS);
+	if (hash == 0 || t->count == t->room)
+		return;
+	places(t)[t->count] = offset << LENGTH_BITS | (length - 1);
+	scratch_settle_behind(&t->place, &t->settled_place, t->count * sizeof(uint64_t));
+	seed_table_note(t, t->count++, hash);
 }
 
 /* Where the search for a hash begins: XXH3 spreads evenly, so its high half is an even choice. */
@@ -108,12 +117,19 @@ int seed_table_finish(int dir, struct seed_table *t, struct err *e)
 void seed_table_rest(const struct seed_table *t)
 {
 	scratch_settle(&t->hash, 0, t->hash.size);
-	scratch_settle(&t->offset, 0, t->offset.size);
+	scratch_settle(&t->place, 0, t->place.size);
 }
 
 static uint64_t offset_of(const struct seed_table *t, uint32_t number)
 {
-	return t->offset.data ? offsets(t)[number] : (uint64_t)number * SLOT_BLOCK_SIZE;
+	return t->place.data ? places(t)[number] >> LENGTH_BITS
+			     : (uint64_t)number * SLOT_BLOCK_SIZE;
+}
+
+static uint32_t length_of(const struct seed_table *t, uint32_t number)
+{
+	return t->place.data ? (uint32_t)(places(t)[number] & ((1u << LENGTH_BITS) - 1)) + 1
+			     : SLOT_BLOCK_SIZE;
 }
 
 /* The entry that begins at `offset`; t->count where none does. */
@@ -122,19 +138,19 @@ static uint32_t entry_at(const struct seed_table *t, uint64_t offset)
 	uint32_t low = 0;
 	uint32_t high = t->count;
 
-	if (!t->offset.data) {
+	if (!t->place.data) {
 		uint64_t number = offset / SLOT_BLOCK_SIZE;
 		return offset % SLOT_BLOCK_SIZE == 0 && number < t->count ? (uint32_t)number
 									  : t->count;
 	}
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		if (offsets(t)[middle] < offset)
+		if (offset_of(t, middle) < offset)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < t->count && offsets(t)[low] == offset ? low : t->count;
+	return low < t->count && offset_of(t, low) == offset ? low : t->count;
 }
 
 bool seed_table_find(
@@ -149,7 +165,7 @@ bool seed_table_find(
 			return false;
 		number = (slot & NUMBER_MASK) - 1;
 	}
-	if (offset_of(t, number + 1) - offset_of(t, number) != length)
+	if (length_of(t, number) != length)
 		return false;
 	*offset = offset_of(t, number);
 	return true;

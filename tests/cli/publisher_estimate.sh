@@ -99,8 +99,8 @@ estimate "$T/b" 3
 tap_check "a file that is the image of a release is known as it" \
 	is "$(line copy | grep -c '<- this way')" 1
 estimate 3 "rootfs=$T/moved" --level 1
-tap_check "what changes the kind of index costs a whole image, and that is said" \
-	is "$(line full | grep -c '<- this way') $(line pawl-repo: | grep -c whole)" "1 1"
+tap_check "what changes the kind of index is a delta like any other" \
+	is "$(line delta | grep -c '<- this way') $(printf '%s\n' "$out" | grep -c 'index of chunks')" "1 2"
 estimate 3 "rootfs=$T/moved" --level 1 --index blocks
 tap_check "the kind can be chosen" is "$(printf '%s\n' "$out" | grep -c 'index of blocks')" 2
 estimate 3 "boot=$T/b" --level 1

@@ -79,7 +79,7 @@ tap_check "objects have the names of their hashes" objects_are_right
 tap_check "an image has index and data, a small one needs none" is \
 	"$(field "$manifest" "['index' in i and 'data' in i for i in j['images']]")" "[True, False]"
 tap_check "the kind of index is told with its reason" \
-	is "$(echo "$out" | grep -c 'image rootfs: index of blocks: nothing speaks against')" 1
+	is "$(echo "$out" | grep -c 'image rootfs: index of blocks: in plain content')" 1
 tap_refuse "the same number again" 15 "only rise" make_release --release 1
 tap_refuse "an epoch below the last" 2 "--epoch" make_release --epoch 0
 tap_refuse "adopt where there is a release" 2 "already" repo adopt --version 0 \

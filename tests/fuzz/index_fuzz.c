@@ -39,7 +39,7 @@ static void use_index(const struct slot_index *x, struct fuzz_part p)
 		at += entry.length;
 	}
 	fuzz_must(n == x->count && at == x->image_size);
-	fuzz_must(slot_index_write(x->image_size, x->content_defined, items, n, &out, &e) == 0);
+	fuzz_must(slot_index_write(x->image_size, x->rule, items, n, &out, &e) == 0);
 	fuzz_must(out.len == p.len && memcmp(out.data, p.data, p.len) == 0);
 }
 

@@ -66,7 +66,7 @@ release() {
 	image_make "$T/apps" "$T/apps-$n" squashfs
 	cp "$T/logo" "$T/logo-$n"
 	repo release --release "$n" --version "$n.0" --compatible demo-board --class functional \
-		--level 1 --image "rootfs=$T/rootfs-$n" --image "apps=$T/apps-$n" \
+		--level 1 --image "rootfs=$T/rootfs-$n:raw" --image "apps=$T/apps-$n" \
 		--image "logo=$T/logo-$n:raw" "$@" 2>>"$T/release.log" && repo publish
 }
 

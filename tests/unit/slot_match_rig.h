@@ -18,13 +18,12 @@
 #include <cmocka.h>
 
 #include "agent/base/file.h"
+#include "partitions/slot/chunk.h"
 #include "partitions/slot/match.h"
 
-#define BLOCK      SLOT_BLOCK_SIZE
-#define LEAF       SLOT_LEAF_SIZE
-#define RIG_FRAME  (64u * 1024) /* smaller frames than the publisher's, so that there are many */
-#define CHUNK_MIN  512u
-#define CHUNK_MASK 0xfffu /* an average of about 4.5 KiB */
+#define BLOCK     SLOT_BLOCK_SIZE
+#define LEAF      SLOT_LEAF_SIZE
+#define RIG_FRAME (64u * 1024) /* smaller frames than the publisher's, so that there are many */
 
 /* Random bytes, the same for the same seed. */
 static inline void rig_random(uint8_t *data, size_t len, uint64_t seed)
@@ -112,28 +111,18 @@ struct image {
 	uint8_t *leaves;
 };
 
-/* Cuts where the bytes before say so, so that what follows an insertion is cut as before. */
-static inline uint32_t rig_chunk_length(const uint8_t *data, size_t left)
-{
-	uint64_t h = 0;
-
-	for (uint32_t i = 0; i < left && i < SLOT_CHUNK_MAX; i++) {
-		h = (h << 1) + (data[i] + UINT64_C(1)) * UINT64_C(0xd6e8feb86659fd93);
-		if (i + 1 >= CHUNK_MIN && (h >> 40 & CHUNK_MASK) == 0)
-			return i + 1;
-	}
-	return (uint32_t)(left < SLOT_CHUNK_MAX ? left : SLOT_CHUNK_MAX);
-}
-
 /* Generations go up and down through the image, four of them. */
 static inline void rig_cut(struct image *m, bool content_defined)
 {
+	struct chunk_gear gear;
+
+	chunk_make_gear(&gear);
 	m->items = calloc(m->size / CHUNK_MIN + 1, sizeof(*m->items));
 	assert_non_null(m->items);
 	for (uint64_t at = 0; at < m->size; at += m->items[m->count++].length) {
 		struct slot_index_item *item = &m->items[m->count];
 		item->length = content_defined
-				       ? rig_chunk_length(m->content + at, (size_t)(m->size - at))
+				       ? chunk_next(&gear, m->content + at, (size_t)(m->size - at))
 				       : BLOCK;
 		item->zero = slot_is_zero(m->content + at, item->length);
 		item->generation = item->zero ? 0 : (uint8_t)(m->count / 23 % 4 * 5);

@@ -43,11 +43,11 @@ static void world_close(struct world *w)
 }
 
 /* The content stays the caller's. */
-static const char *add_seed(
-	struct world *w, const uint8_t *content, size_t len, const struct slot_index *lengths)
+static const char *add_seed(struct world *w, const uint8_t *content, size_t len)
 {
 	const char *path = files_add(&w->files, content, len);
-	struct slot_seed_request r = {.path = path, .lengths = lengths, .scratch_dir = w->files.fd};
+	struct slot_seed_request r = {
+		.path = path, .rule = w->new.index.rule, .scratch_dir = w->files.fd};
 	struct err e = {0};
 
 	if (slot_seed_open(&r, &w->seeds[w->seed_count], &e) < 0)
@@ -234,7 +234,7 @@ static void a_block_image_is_rebuilt_from_the_running_slot_and_little_data(void 
 
 	(void)state;
 	world_open(&w, new_content(old), false, nothing());
-	add_seed(&w, old, SIZE, NULL);
+	add_seed(&w, old, SIZE);
 	make_exact(&w);
 	/* 1 + 9 + 3 + 1 blocks are new, and they are all that comes from data. */
 	assert_int_equal(w.match.from_data, 14 * BLOCK);
@@ -252,7 +252,7 @@ static void a_shifted_image_is_rebuilt_from_the_running_slot_and_little_data(voi
 
 	(void)state;
 	world_open(&w, shifted_content(old), true, nothing());
-	add_seed(&w, old, SIZE, &before.index);
+	add_seed(&w, old, SIZE);
 	make_exact(&w);
 	assert_true(w.match.from_seed[0] > SIZE - 2 * MIB);
 	assert_true(w.match.from_data > 6000 && w.match.from_data < 300 * 1024);
@@ -288,7 +288,7 @@ static void the_target_is_the_first_source(void **state)
 	memcpy(target, old, SIZE);
 	memcpy(target, content, 5 * LEAF);
 	world_open(&w, content, false, target);
-	add_seed(&w, old, SIZE, NULL);
+	add_seed(&w, old, SIZE);
 	make_exact(&w);
 	/* Leaves 1 to 4 are right and need nothing at all. */
 	assert_true(w.survey.wanted_bytes <= SIZE - 4 * LEAF);
@@ -357,8 +357,8 @@ static void the_first_seed_comes_before_the_second(void **state)
 	(void)state;
 	world_open(&w, content, false, nothing());
 	/* The second has everything, the first half of it. */
-	add_seed(&w, old, SIZE / 2 + 100, NULL);
-	add_seed(&w, content, SIZE, NULL);
+	add_seed(&w, old, SIZE / 2 + 100);
+	add_seed(&w, content, SIZE);
 	make_exact(&w);
 	assert_int_equal(w.match.from_data, 0);
 	assert_int_equal(w.match.frames_needed, 0);
@@ -388,7 +388,7 @@ static void damage_in_a_seed_is_fetched_and_no_more(void **state)
 		rotten[100 * BLOCK + 5] ^= 0x20;
 		rotten[900 * BLOCK] ^= 0x01;
 		world_open(&w, content, kind == 1, nothing());
-		add_seed(&w, rotten, SIZE, &before.index);
+		add_seed(&w, rotten, SIZE);
 		make_exact(&w);
 		assert_int_equal(w.match.frames_needed, 2);
 		assert_true(kind == 1 || w.match.from_data == 2 * BLOCK);
@@ -414,7 +414,7 @@ static void runs_stay_together(void **state)
 	/* All of it lies three blocks further on from here. */
 	memmove(content + 403 * BLOCK, old + 400 * BLOCK, SIZE - 403 * BLOCK);
 	world_open(&w, content, false, nothing());
-	add_seed(&w, old, SIZE, NULL);
+	add_seed(&w, old, SIZE);
 	make_exact(&w);
 	for (uint32_t i = 403; i < w.new.index.count; i++)
 		assert_int_equal(place_of(&w, i), (i - 3ull) * BLOCK);
@@ -444,7 +444,7 @@ static void a_settled_seed_still_gives_what_was_found_in_it(void **state)
 
 	(void)state;
 	world_open(&w, new_content(old), false, nothing());
-	add_seed(&w, old, SIZE, NULL);
+	add_seed(&w, old, SIZE);
 	make_exact(&w);
 	slot_seed_settle(w.seeds[0]);
 	uint64_t place = place_of(&w, 50);
@@ -500,7 +500,7 @@ static void random_edits_are_rebuilt_exactly(void **state)
 				memmove(what + to, old + from, len);
 		}
 		world_open(&w, content, round % 2 == 1, target);
-		add_seed(&w, old, SIZE, &before.index);
+		add_seed(&w, old, SIZE);
 		make_exact(&w);
 		assert_true(w.match.from_seed[0] + w.match.from_target > 0);
 		image_free(&before);

@@ -10,6 +10,9 @@
 #define SIZE (5 * MIB + 7 * BLOCK)
 #define STEP 65536u /* what is lost around an unreadable place */
 
+/* Cuts fall on the same content again after so many bytes, here. */
+#define RESYNC 20000u
+
 int __real_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *e);
 int __wrap_file_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *e);
 
@@ -56,9 +59,7 @@ static void world_close(struct world *w)
 static struct slot_seed *seed_open(const struct world *w)
 {
 	const struct slot_index *x = &w->image.index;
-	struct slot_seed_request r = {.path = w->path,
-		.lengths = x->content_defined ? x : NULL,
-		.scratch_dir = w->files.fd};
+	struct slot_seed_request r = {.path = w->path, .rule = x->rule, .scratch_dir = w->files.fd};
 	struct slot_seed *s = NULL;
 	struct err e = {0};
 
@@ -74,13 +75,16 @@ static bool finds(const struct slot_seed *s, const struct world *w, const struct
 
 	if (!slot_seed_find(s, entry->hash, entry->length, 1, &offset))
 		return false;
-	assert_true(offset <= SIZE - entry->length);
+	assert_true(offset <= w->image.size - entry->length);
 	assert_memory_equal(
 		w->image.content + offset, w->image.content + entry->offset, entry->length);
 	return true;
 }
 
-/* Entries that touch [from, to) are not found, all others are. */
+/*
+ * Entries that touch [from, to) are not found, all others are; of content-defined ones,
+ * those behind it within RESYNC may be lost as well.
+ */
 static void expect_all_but(
 	const struct slot_seed *s, const struct world *w, uint64_t from, uint64_t to)
 {
@@ -89,7 +93,9 @@ static void expect_all_but(
 
 	while (slot_index_next(&w->image.index, &walk, &entry)) {
 		bool lost = entry.offset < to && entry.offset + entry.length > from;
-		if (!entry.zero && finds(s, w, &entry) == lost)
+		bool any = w->image.index.content_defined && entry.offset >= to &&
+			   entry.offset - to < RESYNC;
+		if (!entry.zero && !any && finds(s, w, &entry) == lost)
 			fail_msg("the entry at %llu is %s there", (unsigned long long)entry.offset,
 				lost ? "still" : "not");
 	}
@@ -104,6 +110,59 @@ static void everything_that_is_not_zero_is_found(void **state)
 		struct slot_seed *s = seed_open(&w);
 		assert_string_equal(slot_seed_path(s), w.path);
 		expect_all_but(s, &w, 0, 0);
+		slot_seed_close(s);
+		world_close(&w);
+	}
+}
+
+/* Where the seed's chunks of reading begin and end does not show, nor where the seed does. */
+static void seeds_of_all_sizes_are_cut_as_the_publisher_cuts(void **state)
+{
+	static const uint64_t blocks[] = {1, 2, 15, 16, 17, 31, 32, 33, 240, 254, 255, 256, 257,
+		271, 272, 273, 511, 512, 513};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		uint64_t size = blocks[i] * BLOCK;
+		struct world w;
+		uint8_t *content = rig_new_content(size, i + 1);
+		/* Entries of the longest kind, across a border. */
+		if (size > MIB)
+			memset(content + MIB - 100000, 'x', 100001);
+		files_open(&w.files);
+		w.path = files_add(&w.files, content, size);
+		w.image = image_make(content, size, true);
+		struct slot_seed *s = seed_open(&w);
+		expect_all_but(s, &w, 0, 0);
+		slot_seed_close(s);
+		world_close(&w);
+	}
+}
+
+static void what_moved_is_found_where_it_lies_now(void **state)
+{
+	static const uint64_t places[] = {0, 1000, 2 * MIB - 1, 3 * MIB, 3 * MIB + 4711};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct world w;
+		world_open(&w, true);
+		uint64_t at = places[i];
+		files_change(w.path, at + 777, w.image.content + at, SIZE - at - 777);
+		struct slot_seed *s = seed_open(&w);
+		struct slot_walk walk = {0};
+		struct slot_entry entry;
+		while (slot_index_next(&w.image.index, &walk, &entry)) {
+			uint64_t offset = 0;
+			uint64_t end = entry.offset + entry.length;
+			if (entry.zero || end + 777 > SIZE ||
+				(end > at && entry.offset < at + 777 + RESYNC))
+				continue;
+			if (!slot_seed_find(s, entry.hash, entry.length, 1, &offset))
+				fail_msg("moved at %llu: the entry at %llu is not there",
+					(unsigned long long)at, (unsigned long long)entry.offset);
+			assert_int_equal(offset, entry.offset + (entry.offset < at ? 0 : 777));
+		}
 		slot_seed_close(s);
 		world_close(&w);
 	}
@@ -256,15 +315,24 @@ static void a_seed_that_is_missing_or_too_small_is_refused(void **state)
 	r = (struct slot_seed_request){.path = w.path, .size = SIZE + 1};
 	assert_int_equal(slot_seed_open(&r, &s, &e), -1);
 	assert_int_equal(e.code, E_SLOT);
-	r = (struct slot_seed_request){
-		.path = w.path, .size = SIZE - BLOCK, .lengths = &w.image.index};
-	assert_int_equal(slot_seed_open(&r, &s, &e), -1);
-	assert_int_equal(e.code, E_SLOT);
-	assert_int_equal(truncate(w.path, SIZE - BLOCK), 0);
-	r.size = 0;
-	assert_int_equal(slot_seed_open(&r, &s, &e), -1);
-	assert_int_equal(e.code, E_SLOT);
 	assert_non_null(strstr(e.text, w.path));
+	assert_null(s);
+	world_close(&w);
+}
+
+static void a_rule_that_is_not_known_is_refused(void **state)
+{
+	struct slot_seed *s = NULL;
+	struct err e = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w, true);
+	struct slot_seed_request r = {
+		.path = w.path, .rule = SLOT_RULE_CHUNKS + 1, .scratch_dir = w.files.fd};
+	assert_int_equal(slot_seed_open(&r, &s, &e), -1);
+	assert_int_equal(e.code, E_COMPAT);
+	assert_non_null(strstr(e.text, "rule 2"));
 	assert_null(s);
 	world_close(&w);
 }
@@ -439,11 +507,11 @@ static void entries_of_large_tables_are_found_at_their_places(void **state)
 	assert_int_equal(seed_table_get(files.fd, count, true, &t, &e), 0);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t hash = slot_match_hash(&i, sizeof(i));
-		seed_table_place(&t, i, at);
-		at += i % 7 * 100 + 1;
-		seed_table_place(&t, i + 1, at);
-		seed_table_note(&t, i, i % 3 == 0 ? 0 : hash);
+		uint32_t length = i % 7 * 100 + 1;
+		seed_table_add(&t, i % 3 == 0 ? 0 : hash, at, length);
+		at += length;
 	}
+	assert_int_equal(t.count, count / 3 * 2);
 	assert_int_equal(seed_table_finish(files.fd, &t, &e), 0);
 	assert_true(t.hash.size > SCRATCH_MEMORY_MAX && t.slots.size > SCRATCH_MEMORY_MAX);
 	at = 0;
@@ -458,6 +526,28 @@ static void entries_of_large_tables_are_found_at_their_places(void **state)
 	}
 	seed_table_free(&t);
 	files_close(&files);
+}
+
+static void a_full_table_takes_no_more_and_keeps_what_it_has(void **state)
+{
+	struct seed_table t;
+	uint64_t offset;
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(seed_table_get(-1, 2, true, &t, &e), 0);
+	seed_table_add(&t, 11, 0, 1);
+	assert_false(seed_table_is_full(&t));
+	seed_table_add(&t, 12, SLOT_IMAGE_MAX - SLOT_CHUNK_MAX, SLOT_CHUNK_MAX);
+	assert_true(seed_table_is_full(&t));
+	seed_table_add(&t, 13, SLOT_IMAGE_MAX, 1);
+	assert_int_equal(seed_table_finish(-1, &t, &e), 0);
+	assert_true(seed_table_find(&t, 11, 1, 5, &offset));
+	assert_int_equal(offset, 0);
+	assert_true(seed_table_find(&t, 12, SLOT_CHUNK_MAX, 0, &offset));
+	assert_int_equal(offset, SLOT_IMAGE_MAX - SLOT_CHUNK_MAX);
+	assert_false(seed_table_find(&t, 13, 1, SLOT_IMAGE_MAX, &offset));
+	seed_table_free(&t);
 }
 
 static void the_last_number_that_a_table_can_hold_is_found(void **state)
@@ -485,6 +575,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_that_is_not_zero_is_found),
+		cmocka_unit_test(seeds_of_all_sizes_are_cut_as_the_publisher_cuts),
+		cmocka_unit_test(what_moved_is_found_where_it_lies_now),
 		cmocka_unit_test(what_is_not_there_is_not_found),
 		cmocka_unit_test(the_near_place_is_preferred_to_the_first),
 		cmocka_unit_test(what_changed_or_rotted_is_not_there_and_its_neighbours_are),
@@ -493,6 +585,7 @@ int main(void)
 		cmocka_unit_test(after_too_many_unreadable_places_what_was_found_is_kept),
 		cmocka_unit_test(a_medium_that_reads_nothing_is_an_empty_seed),
 		cmocka_unit_test(a_seed_that_is_missing_or_too_small_is_refused),
+		cmocka_unit_test(a_rule_that_is_not_known_is_refused),
 		cmocka_unit_test(only_the_bytes_that_count_are_read),
 		cmocka_unit_test(after_settling_only_reading_remains),
 		cmocka_unit_test(any_bytes_are_read_as_they_are),
@@ -500,6 +593,7 @@ int main(void)
 		cmocka_unit_test(an_unreadable_place_behind_what_is_read_does_no_harm),
 		cmocka_unit_test(crowded_hashes_are_told_apart),
 		cmocka_unit_test(entries_of_large_tables_are_found_at_their_places),
+		cmocka_unit_test(a_full_table_takes_no_more_and_keeps_what_it_has),
 		cmocka_unit_test(the_last_number_that_a_table_can_hold_is_found),
 	};
 

