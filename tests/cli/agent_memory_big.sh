@@ -63,9 +63,9 @@ change() {
 	PY
 }
 
-# publish IMAGE RELEASE: into the repository of its own
+# publish IMAGE RELEASE: into the repository of its own, with an index of KIND
 publish() {
-	"$PAWL_REPO" --repo "$W" --quiet release --release "$2" --version "$2.0" --level 1 \
+	"$PAWL_REPO" --repo "$W" --quiet release --release "$2" --version "$2.0" --level 1 --index "$KIND" \
 		--compatible demo-board --class functional --support-end 2099-12-31 \
 		--image "rootfs=$1:raw" 2>>"$T/release.log" && "$PAWL_REPO" --repo "$W" --quiet publish
 }
@@ -134,11 +134,13 @@ both() {
 }
 
 content "$T/new" "$CONTENT_MIB"
+KIND=chunks # its tables are larger
 world "$T/new" || tap_result 1 "releases of content"
 both "$CONTENT_MIB MiB of content" "$CONTENT_MIB" $((CONTENT_MIB * 1024)) ||
 	tap_result 1 "a device for content"
 rm -f "$T/new" "$T/old"
 sparse "$T/new" "$SPARSE_MIB"
+KIND=blocks
 world "$T/new" || tap_result 1 "releases of holes"
 both "$SPARSE_MIB MiB of mostly holes" "$SPARSE_MIB" $((SPARSE_MIB * 8)) ||
 	tap_result 1 "a device of holes"

@@ -110,7 +110,7 @@ static void add_frames(const uint8_t *data, struct plan_image *i)
 }
 
 /* New blocks are generation 0, all others generation 1; frames are stored as they are. */
-static void make_delta(struct plan_image *i)
+static void make_delta(struct plan_image *i, uint16_t rule)
 {
 	static struct slot_index_item items[BLOCKS];
 	AUTO_BUF struct buf index = buf_make(100000);
@@ -130,7 +130,7 @@ static void make_delta(struct plan_image *i)
 			at += SLOT_BLOCK_SIZE;
 		}
 	}
-	assert_int_equal(slot_index_write(SIZE, false, items, BLOCKS, &index, &e), 0);
+	assert_int_equal(slot_index_write(SIZE, rule, items, BLOCKS, &index, &e), 0);
 	index_o = objects_add(&all, index.data, index.len, &i->index);
 	data_o = objects_add(&all, data, SIZE, &i->data);
 	add_frames(data, i);
@@ -175,7 +175,7 @@ static void make_release(void)
 	hash_leaves(new_image, leaves);
 	leaves_o = objects_add(&all, leaves, sizeof(leaves), &i->leaves);
 	make_full(i);
-	make_delta(i);
+	make_delta(i, SLOT_RULE_BLOCKS);
 }
 
 static void make_running(void)
@@ -582,6 +582,18 @@ static void a_file_by_hand_is_a_seed(void **state)
 	assert_int_equal(planned().data, COUNT_NEW * SLOT_BLOCK_SIZE);
 }
 
+static void an_index_cut_by_a_rule_of_later_days_is_fetched_by(void **state)
+{
+	(void)state;
+	make_delta(&plan.images[0], SLOT_RULE_CHUNKS + 1);
+	assert_int_equal(planned().way, WAY_FULL);
+	/* Nothing old is found, but what `data` has is the image. */
+	pieces_o->missing = full_o->missing = true;
+	struct slot_stats stats = carry_out();
+	assert_true(w->meter.bytes > SIZE);
+	assert_int_equal(stats.from_seed, 0);
+}
+
 static void leaves_that_do_not_fit_the_size_are_refused(void **state)
 {
 	(void)state;
@@ -850,6 +862,7 @@ int main(void)
 		WITH_WORLD(what_is_left_of_full_may_be_less_than_an_index),
 		WITH_WORLD(an_unknown_running_slot_is_searched_all_the_same),
 		WITH_WORLD(a_file_by_hand_is_a_seed),
+		WITH_WORLD(an_index_cut_by_a_rule_of_later_days_is_fetched_by),
 		WITH_WORLD(leaves_that_do_not_fit_the_size_are_refused),
 		WITH_WORLD(the_cache_keeps_what_the_next_update_can_use),
 		WITH_WORLD(where_room_is_short_what_only_saves_bytes_is_not_kept),
