@@ -68,6 +68,65 @@ static int check_data(const struct plan_image *i, struct err *e)
 	return 0;
 }
 
+/* Each has more generations and more frames than the one before, and not all frames. */
+static int check_first(const struct plan_image *i, const struct plan_first *f, struct err *e)
+{
+	size_t n = i->frames_first.count;
+	const struct plan_first *before = n > 0 ? &i->frames_first.first[n - 1] : NULL;
+	uint64_t length = f->part.length;
+	uint64_t most = i->frames.length / FRAMES_ENTRY - 1;
+
+	if (!MUST("manifest.first-length",
+		    length < i->frames.length && is_table(length, FRAMES_HEAD, FRAMES_ENTRY, most)))
+		return err_set(e, E_META,
+			"the first %" PRIu64 " bytes of frames are no part of %" PRIu64, length,
+			i->frames.length);
+	bool rises =
+		!before || (f->generations > before->generations && length > before->part.length);
+	if (!MUST("manifest.first-order", rises))
+		return err_set(e, E_META, "first parts of frames are not in rising order");
+	return 0;
+}
+
+static int read_first(const json_t *obj, struct plan_image *out, struct err *e)
+{
+	struct plan_first f = {0};
+	uint64_t generations;
+
+	if (!json_is_object(obj))
+		return err_set(e, E_META, "every entry of \"first\" must be an object");
+	if (field_number(obj, "generations", 1, GENERATIONS - 1, &generations, e) < 0 ||
+		field_digest(obj, "sha256", f.part.sha256, e) < 0 ||
+		field_number(obj, "length", 1, FIELD_INT_MAX, &f.part.length, e) < 0)
+		return -1;
+	f.generations = (unsigned)generations;
+	if (check_first(out, &f, e) < 0)
+		return -1;
+	out->frames_first.first[out->frames_first.count++] = f;
+	return 0;
+}
+
+/* The first parts of the table of frames, whose length was checked. */
+static int read_firsts(const json_t *frames, struct plan_image *out, struct err *e)
+{
+	json_t *list;
+	json_t *entry;
+	size_t i;
+
+	if (!json_object_get(frames, "first"))
+		return 0;
+	if (json_want_array(frames, "first", "frames", &list, e) < 0)
+		return -1;
+	if (!MUST("manifest.first-count", json_array_size(list) <= PLAN_FIRST_MAX))
+		return err_set(e, E_META, "%zu first parts of frames, more than %d",
+			json_array_size(list), PLAN_FIRST_MAX);
+	json_array_foreach (list, i, entry) {
+		if (read_first(entry, out, e) < 0)
+			return err_wrap(e, "\"frames\"");
+	}
+	return 0;
+}
+
 static int read_data(const json_t *obj, struct plan_image *out, struct err *e)
 {
 	json_t *data;
@@ -79,7 +138,9 @@ static int read_data(const json_t *obj, struct plan_image *out, struct err *e)
 		manifest_read_object(data, "frames", &out->frames, e) < 0)
 		return -1;
 	out->has_delta = true;
-	return check_index(out, e) < 0 ? -1 : check_data(out, e);
+	if (check_index(out, e) < 0 || check_data(out, e) < 0)
+		return -1;
+	return read_firsts(json_object_get(data, "frames"), out, e);
 }
 
 static int check_patch(const struct plan_image *i, const struct plan_patch *p, struct err *e)

@@ -18,7 +18,8 @@ int manifest_read_encoding(const json_t *obj, enum plan_encoding *out, struct er
  * Reads `index`, `data`, `patches` and the differences of leaves and index, all
  * optional, of an image whose other fields are in *out. E_META for one of index and
  * data without the other, for lengths that the size does not permit, for more than 8
- * patches or differences, two from the same image or table, or patches of an image
- * above 1 GiB. E_COMPAT for an encoding.
+ * patches or differences, two from the same image or table, more than 4 first parts of
+ * frames or such that do not rise, or patches of an image above 1 GiB. E_COMPAT for an
+ * encoding.
  */
 int manifest_parse_delta(const json_t *obj, struct plan_image *out, struct err *e);

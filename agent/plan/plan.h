@@ -14,6 +14,7 @@
 #define PLAN_LIST_MAX     64 /* entries of advisories, cves, compatible, channels, requires */
 #define PLAN_PATCHES_MAX  8 /* of one image */
 #define PLAN_BASES_MAX    8 /* older tables that differences of one table are from */
+#define PLAN_FIRST_MAX    4 /* first parts of one table of frames */
 
 enum plan_class { PLAN_SECURITY, PLAN_FUNCTIONAL, PLAN_MIXED };
 enum plan_encoding { PLAN_NONE, PLAN_ZLIB, PLAN_ZSTD };
@@ -43,6 +44,17 @@ struct plan_differences {
 	size_t count;
 };
 
+/* The first bytes of a table of frames: all that it has of the newest generations. */
+struct plan_first {
+	unsigned generations; /* 0 … generations − 1 */
+	struct plan_object part; /* no object of its own */
+};
+
+struct plan_firsts {
+	struct plan_first first[PLAN_FIRST_MAX]; /* rising */
+	size_t count;
+};
+
 /* One image of a slot and the objects that carry it (design 4.2, 5). */
 struct plan_image {
 	char name[PLAN_NAME_SIZE];
@@ -61,6 +73,7 @@ struct plan_image {
 	struct plan_object data;
 	enum plan_encoding data_encoding;
 	struct plan_object frames;
+	struct plan_firsts frames_first;
 	struct plan_patch patches[PLAN_PATCHES_MAX];
 	size_t patch_count;
 };

@@ -723,6 +723,97 @@ static void refuses_too_many_differences_twins_and_one_from_itself(void **state)
 	expect_of(one, "images.0.index.from.0", "base", "\"" HASH1 "\"", E_META);
 }
 
+/* The manifest of the delta with ten frames, and two first parts of their table. */
+static json_t *firsts_json(void)
+{
+	json_t *j = delta_json();
+	json_t *frames = member(j, "images.0.data.frames");
+
+	json_object_set_new(frames, "length", json_integer(20 + 10 * 41));
+	json_object_set_new(frames, "first",
+		json_pack("[{s:i, s:s, s:i}, {s:i, s:s, s:i}]", "generations", 1, "sha256", HASH2,
+			"length", 20 + 41, "generations", 4, "sha256", HASH3, "length",
+			20 + 3 * 41));
+	return j;
+}
+
+static void reads_first_parts_of_frames(void **state)
+{
+	json_t *j = firsts_json();
+	struct manifest *m = NULL;
+	struct err e = {0};
+
+	(void)state;
+	if (parse(j, &m, &e) < 0)
+		fail_msg("%s", e.text);
+	const struct plan_firsts *f = &m->plan.images[0].frames_first;
+	assert_int_equal(f->count, 2);
+	assert_int_equal(f->first[0].generations, 1);
+	assert_int_equal(f->first[0].part.length, 61);
+	assert_int_equal(f->first[0].part.sha256[0], 0x2b);
+	assert_int_equal(f->first[1].generations, 4);
+	assert_int_equal(f->first[1].part.length, 143);
+	assert_int_equal(f->first[1].part.sha256[0], 0x3c);
+	manifest_free(m);
+	json_decref(j);
+	expect_of(delta_json(), "images.0.data.frames", "first", "[]", E_OK);
+}
+
+#define FIRST "images.0.data.frames.first"
+
+static void fields_of_first_parts_are_as_strict_as_others(void **state)
+{
+	static const char *const keys[] = {"generations", "sha256", "length"};
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		expect_of(firsts_json(), FIRST ".0", keys[k], NULL, E_META);
+		expect_of(firsts_json(), FIRST ".0", keys[k], "true", E_META);
+		expect_of(firsts_json(), FIRST ".0", keys[k], "null", E_META);
+		expect_of(firsts_json(), FIRST ".0", keys[k], "-1", E_META);
+		expect_of(firsts_json(), FIRST ".0", keys[k], "9007199254740992", E_META);
+	}
+	expect_of(firsts_json(), FIRST ".0", "more", "{}", E_OK);
+	expect_of(firsts_json(), "images.0.data.frames", "first", "{}", E_META);
+	expect_of(firsts_json(), "images.0.data.frames", "first", "[7]", E_META);
+	expect_of(firsts_json(), FIRST ".0", "generations", "0", E_META);
+	expect_of(firsts_json(), FIRST ".1", "generations", "15", E_OK);
+	expect_of(firsts_json(), FIRST ".1", "generations", "16", E_META);
+}
+
+static void a_first_part_is_whole_frames_but_not_all(void **state)
+{
+	(void)state;
+	expect_of(firsts_json(), FIRST ".0", "length", "20", E_META);
+	expect_of(firsts_json(), FIRST ".0", "length", "60", E_META);
+	expect_of(firsts_json(), FIRST ".0", "length", "62", E_META);
+	expect_of(firsts_json(), FIRST ".0", "length", "102", E_OK);
+	expect_of(firsts_json(), FIRST ".1", "length", "389", E_OK);
+	expect_of(firsts_json(), FIRST ".1", "length", "390", E_META);
+	expect_of(firsts_json(), FIRST ".1", "length", "430", E_META);
+	expect_of(firsts_json(), FIRST ".1", "length", "471", E_META);
+	/* Of one frame there is none. */
+	expect_of(firsts_json(), "images.0.data.frames", "length", "61", E_META);
+}
+
+static void first_parts_rise_and_are_four_at_most(void **state)
+{
+	(void)state;
+	expect_of(firsts_json(), FIRST ".0", "generations", "3", E_OK);
+	expect_of(firsts_json(), FIRST ".0", "generations", "4", E_META);
+	expect_of(firsts_json(), FIRST ".0", "generations", "5", E_META);
+	expect_of(firsts_json(), FIRST ".0", "length", "143", E_META);
+	expect_of(firsts_json(), FIRST ".0", "length", "184", E_META);
+	for (int more = 2; more <= 3; more++) {
+		json_t *j = firsts_json();
+		for (int i = 0; i < more; i++)
+			json_array_append_new(member(j, FIRST),
+				json_pack("{s:i, s:s, s:i}", "generations", 5 + i, "sha256", HASH1,
+					"length", 20 + (4 + i) * 41));
+		expect_of(j, "images.0", "more", "1", more == 2 ? E_OK : E_META);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +840,10 @@ int main(void)
 		cmocka_unit_test(an_index_has_at_most_4_million_entries),
 		cmocka_unit_test(patches_are_for_images_up_to_a_gibibyte),
 		cmocka_unit_test(refuses_too_many_patches_and_twins),
+		cmocka_unit_test(reads_first_parts_of_frames),
+		cmocka_unit_test(fields_of_first_parts_are_as_strict_as_others),
+		cmocka_unit_test(a_first_part_is_whole_frames_but_not_all),
+		cmocka_unit_test(first_parts_rise_and_are_four_at_most),
 		cmocka_unit_test(reads_differences_of_leaves_and_index),
 		cmocka_unit_test(fields_of_differences_are_as_strict_as_others),
 		cmocka_unit_test(a_difference_is_shorter_than_its_table_and_a_mebibyte),
