@@ -192,10 +192,25 @@ static void give_back(struct held *h, size_t to)
 	h->given_back = to;
 }
 
+/* The frames that the table had already keep their numbers. */
+static int have_generation(struct frame_cache *c, unsigned g, struct err *e)
+{
+	const struct slot_delta *d = c->delta;
+
+	if (slot_frames_has(d->frames, g))
+		return 0;
+	if (!d->complete)
+		return err_set(e, E_META, "the frames of generation %u are not known", g);
+	return d->complete(d->complete_ctx, e);
+}
+
 int frame_cache_read(
 	struct frame_cache *c, const struct slot_entry *entry, uint8_t *out, struct err *e)
 {
 	const struct slot_frames *f = c->delta->frames;
+
+	if (have_generation(c, entry->generation, e) < 0)
+		return -1;
 	uint32_t frame = slot_frames_find(f, entry->generation, entry->at);
 
 	/* slot_frames_check found that there is one; a mistake there must not read beyond it. */

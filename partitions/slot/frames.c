@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of the frames of `data`: reading it strictly, asking it, writing it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,40 @@ int slot_frames_parse(const uint8_t *data, size_t len, uint64_t image_size, uint
 	return 0;
 }
 
+int slot_frames_parse_first(const struct slot_frames_part *p, uint64_t image_size,
+	uint64_t data_length, struct slot_frames *out, struct err *e)
+{
+	__attribute__((cleanup(cleanup_frames))) struct slot_frames f = {.image_size = image_size};
+	uint32_t total;
+
+	assert(p->generations <= SLOT_GENERATIONS);
+	if (index_header_read(&kind, p->data, p->len, image_size, &total, e) < 0)
+		return -1;
+	size_t entries = p->len - SLOT_FRAMES_HEADER;
+	bool part = SLOT_FRAMES_HEADER + (uint64_t)total * SLOT_FRAMES_ENTRY == p->table_length &&
+		    entries % SLOT_FRAMES_ENTRY == 0 && p->len < p->table_length;
+	if (!MUST("slot.frames-first-length", part))
+		return err_set(e, E_META,
+			"frame table: %zu bytes are no first part of %u frames in %llu", p->len,
+			total, (unsigned long long)p->table_length);
+	uint32_t count = (uint32_t)(entries / SLOT_FRAMES_ENTRY);
+	if (allocate(&f, count, e) < 0 || read_entries(p->data + SLOT_FRAMES_HEADER, &f, e) < 0)
+		return -1;
+	if (!MUST("slot.frames-first-generation", f.first[p->generations] == count))
+		return err_set(e, E_META,
+			"frame table: the first part has more than the first %u generations",
+			p->generations);
+	if (!MUST("slot.frames-first-sum", f.stored_total < data_length))
+		return err_set(e, E_META,
+			"frame table: the first part adds up to %llu bytes, data has %llu",
+			(unsigned long long)f.stored_total, (unsigned long long)data_length);
+	f.missing = total - count;
+	f.generations = p->generations;
+	*out = f;
+	f = (struct slot_frames){0};
+	return 0;
+}
+
 void slot_frames_free(struct slot_frames *f)
 {
 	free(f->stored);
@@ -131,7 +166,7 @@ static int check_entries(const struct slot_frames *f, const struct slot_index *i
 
 	memcpy(frame, f->first, sizeof(frame));
 	while (slot_index_next(index, &w, &entry)) {
-		if (entry.zero)
+		if (entry.zero || !slot_frames_has(f, entry.generation))
 			continue;
 		uint32_t *i = &frame[entry.generation];
 		if (entry.at >= f->at[*i] + f->raw[*i])
@@ -149,7 +184,8 @@ int slot_frames_check(const struct slot_frames *f, const struct slot_index *inde
 	if (!MUST("slot.frames-image", f->image_size == index->image_size))
 		return err_set(e, E_META, "index and frame table are of different images");
 	for (unsigned g = 0; g < SLOT_GENERATIONS; g++) {
-		if (!MUST("slot.frames-stream", stream_length(f, g) == index->stream[g]))
+		bool fits = !slot_frames_has(f, g) || stream_length(f, g) == index->stream[g];
+		if (!MUST("slot.frames-stream", fits))
 			return err_set(e, E_META,
 				"index and frame table: generation %u has %llu bytes in one and %llu in the other",
 				g, (unsigned long long)index->stream[g],

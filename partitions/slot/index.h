@@ -108,10 +108,15 @@ struct slot_index_item {
 int slot_index_write(uint64_t image_size, uint16_t rule, const struct slot_index_item *items,
 	uint32_t count, struct buf *out, struct err *e);
 
-/* A verified and parsed table of frames. */
+/*
+ * A verified and parsed table of frames, or the first part of one: all frames of the
+ * newest generations and none of the others, of which nothing is known then.
+ */
 struct slot_frames {
 	uint64_t image_size;
-	uint32_t count;
+	uint32_t count; /* frames that are here */
+	uint32_t missing; /* frames behind them; 0: the table is whole */
+	unsigned generations; /* only where some are missing: those that are here */
 	uint32_t *stored; /* stored length */
 	uint32_t *raw; /* length when decompressed */
 	uint64_t *offset; /* in `data`, by addition */
@@ -131,13 +136,40 @@ int slot_frames_parse(const uint8_t *data, size_t len, uint64_t image_size, uint
 	struct slot_frames *out, struct err *e);
 void slot_frames_free(struct slot_frames *f);
 
+/* The first part of a table. */
+struct slot_frames_part {
+	const uint8_t *data;
+	size_t len; /* less than table_length */
+	unsigned generations; /* 0 … generations − 1 are in it; at most SLOT_GENERATIONS */
+	uint64_t table_length; /* of the whole one */
+};
+
+/*
+ * Reads it as slot_frames_parse does. E_META, too, where it does not end with a frame, does
+ * not fit the length of the whole table or of `data`, or has frames of other generations.
+ */
+int slot_frames_parse_first(const struct slot_frames_part *p, uint64_t image_size,
+	uint64_t data_length, struct slot_frames *out, struct err *e);
+
+/* Are the frames of generation `g` here, if it has any? */
+static inline bool slot_frames_has(const struct slot_frames *f, unsigned g)
+{
+	return f->missing == 0 || g < f->generations;
+}
+
+/* Frames of the whole table. */
+static inline uint32_t slot_frames_total(const struct slot_frames *f)
+{
+	return f->count + f->missing;
+}
+
 /*
  * Do the two tables belong together: are all streams as long as their frames, and does
- * every entry lie within one frame? E_META.
+ * every entry lie within one frame? Of a first part: those of its generations. E_META.
  */
 int slot_frames_check(const struct slot_frames *f, const struct slot_index *index, struct err *e);
 
-/* The frame of generation `g` that holds byte `at` of its stream; f->count where none does. */
+/* The frame of generation `g` that holds byte `at` of its stream; f->count where none here does. */
 uint32_t slot_frames_find(const struct slot_frames *f, uint8_t g, uint64_t at);
 
 /* Appends the table's bytes to `out`; `generation` by `first`; offset, at and stored_total are not used. */

@@ -60,10 +60,9 @@ static bool find_seed(
 	return false;
 }
 
-static void need_frame(struct matching *m, const struct slot_entry *entry)
+static void need_frame(
+	const struct slot_frames *f, const struct slot_entry *entry, struct slot_match *out)
 {
-	const struct slot_frames *f = m->r->frames;
-	struct slot_match *out = m->out;
 	uint32_t i = slot_frames_find(f, entry->generation, entry->at);
 
 	assert(i < f->count); /* slot_frames_check has seen to it */
@@ -91,7 +90,8 @@ static uint64_t place_of(struct matching *m, const struct slot_entry *entry, uin
 		return (uint64_t)seed << SLOT_PLACE_SEED_SHIFT | offset;
 	}
 	m->out->from_data += bytes;
-	need_frame(m, entry);
+	if (entry->generation >= m->out->generations)
+		m->out->generations = entry->generation + 1u;
 	return SLOT_PLACE_DATA;
 }
 
@@ -131,6 +131,46 @@ static void walk(struct matching *m)
 	scratch_settle(&m->r->survey->blocks, 0, m->r->survey->blocks.size);
 }
 
+/* Entries that come out of `data`, once more: which frame each lies in. */
+static void walk_frames(const struct matching *m)
+{
+	const uint64_t *place = m->out->place.data;
+	struct slot_walk w = {0};
+	struct slot_entry entry;
+	size_t settled = 0;
+
+	while (slot_index_next(m->r->index, &w, &entry)) {
+		if (entry.zero)
+			continue;
+		scratch_settle_behind(
+			&m->out->place, &settled, entry.stored_number * sizeof(uint64_t));
+		if (place[entry.stored_number] == SLOT_PLACE_DATA && wanted_bytes(m, &entry) > 0)
+			need_frame(m->r->frames, &entry, m->out);
+	}
+	scratch_settle(&m->out->place, 0, m->out->place.size);
+}
+
+int slot_match_find_frames(
+	const struct slot_match_request *r, struct slot_match *match, struct err *e)
+{
+	const struct slot_frames *f = r->frames;
+	struct matching m = {.r = r, .out = match};
+
+	if (slot_frames_check(f, r->index, e) < 0)
+		return -1;
+	if (match->generations > 0 && !slot_frames_has(f, match->generations - 1))
+		return err_set(e, E_INTERNAL, "the frames of %u generations are needed, not of %u",
+			match->generations, f->generations);
+	free(match->need);
+	match->need = calloc(slot_frames_total(f) / 8 + 1, 1);
+	if (!match->need)
+		return err_set(e, E_NOMEM, "no memory for a set of %u frames", f->count);
+	match->frames_needed = 0;
+	match->data_bytes = 0;
+	walk_frames(&m);
+	return 0;
+}
+
 int slot_match_make(const struct slot_match_request *r, struct slot_match *out, struct err *e)
 {
 	__attribute__((cleanup(slot_match_free))) struct slot_match match = {0};
@@ -140,14 +180,12 @@ int slot_match_make(const struct slot_match_request *r, struct slot_match *out, 
 		.out = &match};
 
 	assert(r->seed_count <= SLOT_SEEDS_MAX && r->survey->image_size == r->index->image_size);
-	if (slot_frames_check(r->frames, r->index, e) < 0 ||
-		scratch_get(r->scratch_dir, (size_t)r->index->stored * sizeof(uint64_t),
-			&match.place, e) < 0)
+	if (scratch_get(r->scratch_dir, (size_t)r->index->stored * sizeof(uint64_t), &match.place,
+		    e) < 0)
 		return -1;
-	match.need = calloc(r->frames->count / 8 + 1, 1);
-	if (!match.need)
-		return err_set(e, E_NOMEM, "no memory for a set of %u frames", r->frames->count);
 	walk(&m);
+	if (r->frames && slot_match_find_frames(r, &match, e) < 0)
+		return -1;
 	*out = match;
 	match = (struct slot_match){0};
 	return 0;

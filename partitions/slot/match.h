@@ -22,7 +22,7 @@
 
 struct slot_match_request {
 	const struct slot_index *index;
-	const struct slot_frames *frames;
+	const struct slot_frames *frames; /* NULL: not known yet */
 	const struct slot_survey *survey;
 	struct slot_seed *const *seeds;
 	size_t seed_count; /* at most SLOT_SEEDS_MAX */
@@ -32,10 +32,12 @@ struct slot_match_request {
 struct slot_match {
 	/* uint64_t for each non-zero entry, in order; SLOT_PLACE_DATA where no leaf is wanted */
 	struct scratch place;
-	uint8_t *need; /* a bit for each frame of `data` that is needed */
+	unsigned generations; /* of which something is needed: 0 … generations − 1 at most */
+	/* Only with frames: */
+	uint8_t *need; /* a bit for each frame of the whole table: is it needed? */
 	uint64_t frames_needed;
 	uint64_t data_bytes; /* of `data` that will be fetched, without joined gaps */
-	/* Bytes of the wanted leaves, by where they come from. */
+	/* In any case: bytes of the wanted leaves, by where they come from. */
 	uint64_t from_target;
 	uint64_t from_seed[SLOT_SEEDS_MAX];
 	uint64_t from_data;
@@ -47,4 +49,11 @@ struct slot_match {
  * together (slot_frames_check), E_NOMEM, E_SPACE, E_IO (scratch). slot_match_free.
  */
 int slot_match_make(const struct slot_match_request *r, struct slot_match *out, struct err *e);
+
+/*
+ * The frames that a match needs, once r->frames is known; the rest of the request is that
+ * of the match. The table must have the match's generations. E_META, E_NOMEM.
+ */
+int slot_match_find_frames(
+	const struct slot_match_request *r, struct slot_match *match, struct err *e);
 void slot_match_free(struct slot_match *m);

@@ -44,6 +44,12 @@ enum slot_way { SLOT_WAY_FULL, SLOT_WAY_DELTA, SLOT_WAY_PATCH };
 struct slot_delta {
 	const struct slot_index *index;
 	const struct slot_frames *frames;
+	/*
+	 * Only where frames are missing from it: makes that table whole, in place, when one of
+	 * them is needed after all (a seed that has changed since it was matched).
+	 */
+	int (*complete)(void *ctx, struct err *e);
+	void *complete_ctx;
 	enum slot_encoding encoding;
 	const struct slot_match *match;
 	struct slot_seed *const *seeds; /* those of the match */

@@ -66,6 +66,28 @@ static void use_frames(const struct slot_frames *f, struct fuzz_part p)
 	fuzz_must(out.len == p.len && memcmp(out.data, p.data, p.len) == 0);
 }
 
+/* As a first part of a table of that many frames, whatever generations it has. */
+static void use_first(struct fuzz_part p, const uint8_t *bytes)
+{
+	struct slot_frames_part part = {.data = bytes, .len = p.len};
+	struct slot_frames f = {0};
+	struct err e = {0};
+
+	if (p.len < SLOT_FRAMES_HEADER)
+		return;
+	part.table_length = SLOT_FRAMES_HEADER + (uint64_t)le32_get(bytes + 16) * SLOT_FRAMES_ENTRY;
+	part.generations = p.len >= SLOT_FRAMES_HEADER + SLOT_FRAMES_ENTRY
+				   ? (bytes[p.len - SLOT_FRAMES_ENTRY] + 1u) % SLOT_GENERATIONS
+				   : 1;
+	if (slot_frames_parse_first(&part, fuzz_image_size(p), UINT64_MAX, &f, &e) < 0)
+		return;
+	fuzz_must(f.missing > 0 && f.first[SLOT_GENERATIONS] == f.count);
+	fuzz_must(f.first[f.generations] == f.count);
+	for (unsigned g = f.generations; g < SLOT_GENERATIONS; g++)
+		fuzz_must(slot_frames_find(&f, (uint8_t)g, 0) == f.count);
+	slot_frames_free(&f);
+}
+
 /* Tables that fit each other: every entry lies within one frame. */
 static void use_both(const struct slot_index *x, const struct slot_frames *f)
 {
@@ -100,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				  sum_of(rest), &f, &e) == 0;
 	if (has_index)
 		use_index(&x, index);
+	use_first(rest, frame_bytes);
 	if (has_frames)
 		use_frames(&f, rest);
 	if (has_index && has_frames)

@@ -82,6 +82,111 @@ static void a_seed_that_changed_costs_its_own_entries(void **state)
 	}
 }
 
+/* --- A table of frames of which only the first part is here ------------------------------------ */
+
+struct completing {
+	struct delta_rig *rig;
+	unsigned calls;
+	bool fails;
+};
+
+static int complete(void *ctx, struct err *e)
+{
+	struct completing *c = ctx;
+	struct delta_rig *d = c->rig;
+
+	c->calls++;
+	if (c->fails)
+		return err_set(e, E_NET, "the server is down");
+	uint64_t stored = d->frames.stored_total;
+	for (uint32_t i = d->frames.count; i < d->table.count; i++)
+		stored += d->table.stored[i];
+	slot_frames_free(&d->frames);
+	return slot_frames_parse(
+		d->frames_bytes.data, d->frames_bytes.len, SIZE, stored, &d->frames, e);
+}
+
+/* Only generation 0 is known; all of the image lies in a seed. */
+static struct delta_rig *rig_with_first_part(struct completing *c)
+{
+	struct delta_rig *d = rig_with_seed(false);
+	struct slot_frames_part p = {.data = d->frames_bytes.data,
+		.len = SLOT_FRAMES_HEADER + d->table.first[1] * SLOT_FRAMES_ENTRY,
+		.generations = 1,
+		.table_length = d->frames_bytes.len};
+	uint64_t length = d->frames.stored_total;
+	struct err e = {0};
+
+	assert_true(d->table.first[1] > 0 && d->table.first[1] < d->table.count);
+	slot_frames_free(&d->frames);
+	if (slot_frames_parse_first(&p, SIZE, length, &d->frames, &e) < 0)
+		fail_msg("%s", e.text);
+	*c = (struct completing){.rig = d};
+	d->rig->image.delta.complete = complete;
+	d->rig->image.delta.complete_ctx = c;
+	return d;
+}
+
+/* A byte of an entry of this generation. */
+static uint64_t byte_of(const struct delta_rig *d, unsigned generation)
+{
+	struct slot_walk w = {0};
+	struct slot_entry entry;
+
+	while (slot_index_next(&d->index, &w, &entry)) {
+		if (!entry.zero && entry.generation == generation && entry.offset > 2 * LEAF)
+			return entry.offset;
+	}
+	fail_msg("there is none");
+	return 0;
+}
+
+static void frames_that_were_not_known_come_when_a_seed_has_changed(void **state)
+{
+	struct completing c;
+	struct delta_rig *d = rig_with_first_part(&c);
+
+	(void)state;
+	delta_damage_seed(d, 0, byte_of(d, 0));
+	expect_repaired(d);
+	assert_int_equal(c.calls, 0);
+	delta_rig_free(d);
+	d = rig_with_first_part(&c);
+	delta_damage_seed(d, 0, byte_of(d, 1));
+	expect_repaired(d);
+	assert_int_equal(c.calls, 1);
+	assert_int_equal(d->frames.missing, 0);
+	delta_rig_free(d);
+}
+
+static void frames_that_cannot_be_had_are_an_error_not_a_crash(void **state)
+{
+	struct slot_stats stats;
+	struct completing c;
+	struct delta_rig *d = rig_with_first_part(&c);
+	struct err e = {0};
+
+	(void)state;
+	delta_damage_seed(d, 0, byte_of(d, 1));
+	c.fails = true;
+	assert_int_equal(rig_install(d->rig, &stats, &e), -1);
+	assert_int_equal(e.code, E_NET);
+	assert_false(rig_target_is_whole(d->rig));
+	/* What was written before is kept. */
+	c.fails = false;
+	if (rig_install(d->rig, &stats, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(rig_target_is_whole(d->rig));
+	assert_true(stats.leaves_kept > 0);
+	delta_rig_free(d);
+	d = rig_with_first_part(&c);
+	d->rig->image.delta.complete = NULL;
+	delta_damage_seed(d, 0, byte_of(d, 1));
+	assert_int_equal(rig_install(d->rig, &stats, &e), -1);
+	assert_int_equal(e.code, E_META);
+	delta_rig_free(d);
+}
+
 /* Only an entry in two leaves can be wrong in the one and seen in the other. */
 static void an_entry_across_leaves_is_checked_whole(void **state)
 {
@@ -393,6 +498,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_seed_that_changed_costs_its_own_entries),
+		cmocka_unit_test(frames_that_were_not_known_come_when_a_seed_has_changed),
+		cmocka_unit_test(frames_that_cannot_be_had_are_an_error_not_a_crash),
 		cmocka_unit_test(an_entry_across_leaves_is_checked_whole),
 		cmocka_unit_test(a_target_that_changed_costs_its_own_entries),
 		cmocka_unit_test(a_seed_that_cannot_be_read_is_left_alone_after_some_tries),

@@ -415,6 +415,141 @@ static void ranges_join_neighbours(void **state)
 	expect_ranges(0x3f, 15, (struct byte_range[]){{1500, 600}}, 1);
 }
 
+/* --- The first part of a table ------------------------------------------------------------- */
+
+#define PART(frames) (SLOT_FRAMES_HEADER + (frames)*SLOT_FRAMES_ENTRY)
+
+static int parse_first(const struct buf *b, size_t len, unsigned generations, uint64_t data,
+	struct slot_frames *out, struct err *e)
+{
+	AUTO_FREE uint8_t *copy = malloc(len > 0 ? len : 1);
+	const struct slot_frames_part p = {
+		.data = copy, .len = len, .generations = generations, .table_length = b->len};
+
+	assert_non_null(copy);
+	memcpy(copy, b->data, len);
+	return slot_frames_parse_first(&p, IMAGE, data, out, e);
+}
+
+static struct slot_frames first_part(const struct buf *b, uint32_t frames, unsigned generations)
+{
+	struct slot_frames f;
+	struct err e = {0};
+
+	if (parse_first(b, PART(frames), generations, DATA, &f, &e) < 0)
+		fail_msg("%s", e.text);
+	return f;
+}
+
+static void the_first_part_has_the_newest_generations_and_says_so(void **state)
+{
+	AUTO_BUF struct buf b = right_table();
+	AUTO_BUF struct buf index = fitting_index();
+	struct err e = {0};
+
+	(void)state;
+	for (unsigned generations = 1; generations < SLOT_GENERATIONS; generations++) {
+		uint32_t count = generations < 3 ? 2 : 5;
+		struct slot_frames f = first_part(&b, count, generations);
+		assert_int_equal(f.count, count);
+		assert_int_equal(f.missing, COUNT - count);
+		assert_int_equal(slot_frames_total(&f), COUNT);
+		for (unsigned g = 0; g < SLOT_GENERATIONS; g++)
+			assert_int_equal(slot_frames_has(&f, g), g < generations);
+		assert_int_equal(slot_frames_find(&f, 0, SLOT_FRAME_SIZE), 1);
+		assert_int_equal(slot_frames_find(&f, 15, 0), count);
+		if (generations < 3)
+			assert_int_equal(slot_frames_find(&f, 2, 0), count);
+		assert_memory_equal(f.stored, stored, count * sizeof(stored[0]));
+		assert_memory_equal(f.sha256, sha256, count * sizeof(sha256[0]));
+		assert_int_equal(check(&f, &index, IMAGE, &e), 0);
+		slot_frames_free(&f);
+	}
+	struct slot_frames whole = parsed(&b, DATA);
+	assert_int_equal(slot_frames_total(&whole), COUNT);
+	assert_true(slot_frames_has(&whole, 0) && slot_frames_has(&whole, 15));
+	slot_frames_free(&whole);
+}
+
+static void expect_part_refused(
+	const struct buf *b, size_t len, unsigned generations, uint64_t data, const char *word)
+{
+	struct slot_frames f = {.count = 77};
+	struct err e = {0};
+
+	assert_int_equal(parse_first(b, len, generations, data, &f, &e), -1);
+	assert_int_equal(e.code, E_META);
+	if (!strstr(e.text, word))
+		fail_msg("\"%s\" does not say \"%s\"", e.text, word);
+	assert_int_equal(f.count, 77);
+}
+
+static void a_first_part_ends_with_a_frame_and_before_the_table(void **state)
+{
+	AUTO_BUF struct buf b = right_table();
+
+	(void)state;
+	for (size_t len = 0; len <= b.len; len++) {
+		if (len < SLOT_FRAMES_HEADER)
+			expect_part_refused(&b, len, 15, DATA, "less than its header");
+		else if (len == b.len || (len - SLOT_FRAMES_HEADER) % SLOT_FRAMES_ENTRY != 0)
+			expect_part_refused(&b, len, 15, DATA, "no first part");
+	}
+	/* The header counts the frames of the whole table. */
+	b.data[16] = 2;
+	expect_part_refused(&b, PART(2), 1, DATA, "no first part");
+	b.data[16] = COUNT + 1;
+	expect_part_refused(&b, PART(2), 1, DATA, "no first part");
+}
+
+static void a_first_part_has_no_frames_of_other_generations(void **state)
+{
+	AUTO_BUF struct buf b = right_table();
+
+	(void)state;
+	expect_part_refused(&b, PART(3), 1, DATA, "more than the first 1");
+	expect_part_refused(&b, PART(3), 2, DATA, "more than the first 2");
+	expect_part_refused(&b, PART(2), 0, DATA, "more than the first 0");
+	/* Its entries are looked at as those of a table. */
+	b.data[20] = 1;
+	expect_part_refused(&b, PART(2), 3, DATA, "comes after");
+	b.data[20] = 0;
+	le32_put(b.data + 20 + 5, SLOT_FRAME_SIZE + 1);
+	expect_part_refused(&b, PART(2), 1, DATA, "holds");
+}
+
+static void a_first_part_is_less_than_all_data(void **state)
+{
+	AUTO_BUF struct buf b = right_table();
+	struct slot_frames f;
+	struct err e = {0};
+
+	(void)state;
+	expect_part_refused(&b, PART(2), 1, 299, "adds up");
+	expect_part_refused(&b, PART(2), 1, 300, "adds up");
+	assert_int_equal(parse_first(&b, PART(2), 1, 301, &f, &e), 0);
+	slot_frames_free(&f);
+}
+
+static void a_first_part_without_some_of_its_frames_does_not_fit_the_index(void **state)
+{
+	AUTO_BUF struct buf b = right_table();
+	AUTO_BUF struct buf index = fitting_index();
+	struct err e = {0};
+
+	(void)state;
+	struct slot_frames f = first_part(&b, 4, 3);
+	assert_int_equal(check(&f, &index, IMAGE, &e), -1);
+	assert_int_equal(e.code, E_META);
+	assert_non_null(strstr(e.text, "generation 2"));
+	slot_frames_free(&f);
+	/* Nothing is known of the others. */
+	index.data[20 + 25 + 32 + 60] = 0x33;
+	f = first_part(&b, 2, 1);
+	assert_int_equal(check(&f, &index, IMAGE, &e), 0);
+	slot_frames_free(&f);
+}
+
 static void the_writer_refuses_what_does_not_fit(void **state)
 {
 	AUTO_BUF struct buf small = buf_make(50);
@@ -449,6 +584,11 @@ int main(void)
 		cmocka_unit_test(no_change_of_a_byte_leads_astray),
 		cmocka_unit_test(the_frame_of_every_byte_is_found),
 		cmocka_unit_test(ranges_join_neighbours),
+		cmocka_unit_test(the_first_part_has_the_newest_generations_and_says_so),
+		cmocka_unit_test(a_first_part_ends_with_a_frame_and_before_the_table),
+		cmocka_unit_test(a_first_part_has_no_frames_of_other_generations),
+		cmocka_unit_test(a_first_part_is_less_than_all_data),
+		cmocka_unit_test(a_first_part_without_some_of_its_frames_does_not_fit_the_index),
 		cmocka_unit_test(the_writer_refuses_what_does_not_fit),
 	};
 

@@ -178,6 +178,15 @@ static void make_exact(struct world *w)
 	expect_exact(w);
 }
 
+static struct slot_match_request request_of(struct world *w)
+{
+	return (struct slot_match_request){.index = &w->new.index,
+		.survey = &w->survey,
+		.seeds = w->seeds,
+		.seed_count = w->seed_count,
+		.scratch_dir = w->files.fd};
+}
+
 /* Zeros, copies of other blocks, and the rest random. */
 static uint8_t *old_content(void)
 {
@@ -225,6 +234,55 @@ static uint8_t *nothing(void)
 
 	assert_non_null(c);
 	return c;
+}
+
+/* What of the table of frames is of use is known without it. */
+static void generations_are_known_before_the_frames(void **state)
+{
+	struct world w;
+	uint8_t *old = old_content();
+	uint8_t *new = new_content(old);
+	struct slot_match both;
+	struct err e = {0};
+
+	(void)state;
+	/* Four generations, 23 blocks of each at a time: 0, 5, 10, 15. */
+	memcpy(new, old, SIZE);
+	rig_random(new + (4 * 23 + 3) * BLOCK, BLOCK, 60);
+	rig_random(new + (4 * 23 + 23 + 3) * BLOCK, BLOCK, 61);
+	world_open(&w, new, false, rig_new_content(SIZE, 9));
+	add_seed(&w, old, SIZE);
+	make_exact(&w);
+	both = w.match;
+	w.match = (struct slot_match){0};
+	struct slot_match_request r = request_of(&w);
+	assert_int_equal(slot_match_make(&r, &w.match, &e), 0);
+	assert_null(w.match.need);
+	assert_int_equal(w.match.generations, 6);
+	assert_int_equal(both.generations, 6);
+	assert_int_equal(w.match.from_data, 2 * BLOCK);
+	/* The first part with five of them lacks one, with six it gives what the table gives. */
+	struct slot_frames part = w.new.frames;
+	part.count = part.first[6];
+	part.missing = w.new.frames.count - part.count;
+	for (unsigned g = 7; g <= SLOT_GENERATIONS; g++)
+		part.first[g] = part.count;
+	r.frames = &part;
+	part.generations = 5;
+	assert_int_equal(slot_match_find_frames(&r, &w.match, &e), -1);
+	assert_int_equal(e.code, E_INTERNAL);
+	part.generations = 6;
+	for (int twice = 0; twice < 2; twice++) {
+		if (slot_match_find_frames(&r, &w.match, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(w.match.frames_needed, both.frames_needed);
+		assert_int_equal(w.match.data_bytes, both.data_bytes);
+		assert_memory_equal(w.match.need, both.need, w.new.frames.count / 8 + 1);
+	}
+	slot_match_free(&both);
+	expect_exact(&w);
+	world_close(&w);
+	free(old);
 }
 
 static void a_block_image_is_rebuilt_from_the_running_slot_and_little_data(void **state)
@@ -511,6 +569,7 @@ static void random_edits_are_rebuilt_exactly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(generations_are_known_before_the_frames),
 		cmocka_unit_test(a_block_image_is_rebuilt_from_the_running_slot_and_little_data),
 		cmocka_unit_test(a_shifted_image_is_rebuilt_from_the_running_slot_and_little_data),
 		cmocka_unit_test(without_anything_old_all_frames_are_needed),
