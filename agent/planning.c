@@ -23,6 +23,7 @@ int planning_make(struct session *s, const struct running *d, const struct offer
 		.plan = p,
 		.objects = &o->objects,
 		.near = o->near,
+		.from_bundle = o->from_bundle,
 		.parts = parts};
 	if (ways_make(&r, out, e) < 0)
 		return -1;

@@ -36,6 +36,12 @@ struct spool {
 	struct stream stream[SLOT_GENERATIONS];
 };
 
+/* For the whole table: its later generations may come while the slot is written. */
+static size_t bits_size(const struct spool *s)
+{
+	return slot_frames_total(s->r.frames) / 8 + 1;
+}
+
 static bool bit_of(const uint8_t *bits, uint32_t i)
 {
 	return (bits[i / 8] >> (i % 8) & 1) != 0;
@@ -100,8 +106,8 @@ static void drop_file(struct spool *s)
 {
 	close(s->file);
 	s->file = -1;
-	memset(s->have, 0, s->r.frames->count / 8 + 1);
-	memset(s->bridge, 0, s->r.frames->count / 8 + 1);
+	memset(s->have, 0, bits_size(s));
+	memset(s->bridge, 0, bits_size(s));
 	unlinkat(s->r.tables->dir, s->name, 0);
 }
 
@@ -137,7 +143,7 @@ static int look(struct spool *s, struct err *e)
 	find_file(s);
 	/* Without a file each generation is read by itself: nothing there to be joined. */
 	if (s->file < 0 && !tables_has_room(s->r.tables, missing_bytes(s)))
-		memset(s->bridge, 0, s->r.frames->count / 8 + 1);
+		memset(s->bridge, 0, bits_size(s));
 	return 0;
 }
 
@@ -150,8 +156,8 @@ int spool_open(const struct spool_request *r, struct spool **out, struct err *e)
 		return err_set(e, E_NOMEM, "no memory for a spool");
 	s->r = *r;
 	s->file = -1;
-	s->have = calloc(1, r->frames->count / 8 + 1);
-	s->bridge = calloc(1, r->frames->count / 8 + 1);
+	s->have = calloc(1, bits_size(s));
+	s->bridge = calloc(1, bits_size(s));
 	s->frame = malloc(SLOT_FRAME_STORED_MAX);
 	if (!s->have || !s->bridge || !s->frame) {
 		spool_close(s);

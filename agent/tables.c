@@ -169,6 +169,20 @@ void tables_keep(struct tables *t, const struct table_request *r, const struct t
 			e.text);
 }
 
+/* A part of an object is asked for by itself. */
+static int open_object(const struct table_request *r, struct reader *out, struct err *e)
+{
+	const struct plan_object *o = r->within ? r->within : r->object;
+	const struct byte_range part = {.length = r->object->length};
+
+	if (r->objects->open(r->objects->ctx, o->sha256, o->length, out, e) < 0)
+		return -1;
+	if (!r->within || !out->expect || out->expect(out->ctx, &part, 1, e) == 0)
+		return 0;
+	reader_close(out);
+	return -1;
+}
+
 int tables_fetch(const struct table_request *r, struct table *out, struct err *e)
 {
 	size_t len = (size_t)r->object->length;
@@ -177,7 +191,7 @@ int tables_fetch(const struct table_request *r, struct table *out, struct err *e
 
 	if (!data)
 		return err_set(e, E_NOMEM, "no memory for %s", r->what);
-	if (r->objects->open(r->objects->ctx, r->object->sha256, len, &from, e) < 0)
+	if (open_object(r, &from, e) < 0)
 		return err_wrap(e, "%s", r->what);
 	int rc = from.read(from.ctx, 0, data, len, e);
 	reader_close(&from);
@@ -238,7 +252,7 @@ static int stream_object(
 	const struct plan_object *o = r->object;
 	struct reader from = {0};
 
-	if (r->objects->open(r->objects->ctx, o->sha256, o->length, &from, e) < 0)
+	if (open_object(r, &from, e) < 0)
 		return -1;
 	int rc = stream(&from, o->length, fd, digest, here, e);
 	reader_close(&from);

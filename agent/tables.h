@@ -42,6 +42,8 @@ void tables_close(struct tables *t);
 struct table_request {
 	const struct object_source *objects; /* NULL: only what is kept */
 	const struct plan_object *object;
+	const struct plan_object
+		*within; /* whose first bytes `object` is; NULL: it is one itself */
 	size_t cap; /* a longer one is refused before anything is fetched */
 	const char *what; /* for messages: "leaves of rootfs" */
 	/*

@@ -247,6 +247,7 @@ int txn_write(struct session *s, const struct running *d, struct offer *o, struc
 		.plan = p,
 		.objects = &o->objects,
 		.near = o->near,
+		.from_bundle = o->from_bundle,
 		.parts = parts};
 	int rc = plan_and_fill(s, d, &r, target, &stats, &written, e);
 	slot_close_target(target);

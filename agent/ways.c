@@ -332,6 +332,7 @@ int ways_make(const struct ways_request *r, struct ways **out, struct err *e)
 	w->plan = r->plan;
 	w->offline = r->session->offline_from;
 	w->near = r->near;
+	w->from_bundle = r->from_bundle;
 	w->meter.from = r->objects;
 	w->objects = meter_objects(&w->meter);
 	w->tables.dir = -1;

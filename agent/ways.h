@@ -74,6 +74,7 @@ struct ways {
 	const struct plan *plan;
 	const char *offline; /* --offline-from, NULL = none */
 	bool near; /* the objects are in a file on this device */
+	bool from_bundle; /* first parts of tables save nothing */
 	struct tables tables;
 	struct meter meter;
 	struct object_source objects; /* through the meter */
@@ -88,6 +89,7 @@ struct ways_request {
 	const struct plan *plan;
 	const struct object_source *objects;
 	bool near; /* they are in a file on this device */
+	bool from_bundle;
 	const struct slot_part *parts; /* of the target, in the order of the plan's images */
 };
 

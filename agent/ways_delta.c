@@ -7,11 +7,6 @@
 #include "agent/base/buf.h"
 #include "agent/ways_parts.h"
 
-/* Frames are full but for the ends of generations; content-defined entries leave a quarter. */
-#define FRAMES_CAP(size)                                                                           \
-	(SLOT_FRAMES_HEADER + SLOT_FRAMES_ENTRY * ((size_t)((size) / (SLOT_FRAME_SIZE / 2)) +      \
-							  4 * SLOT_GENERATIONS))
-
 static void free_seeds(struct way_delta *d)
 {
 	slot_match_free(&d->match);
@@ -41,30 +36,17 @@ static struct ways_table index_of(const struct ways *w, const struct plan_image 
 		.map = true};
 }
 
-static struct ways_table frames_of(const struct plan_image *i)
-{
-	return (struct ways_table){
-		.object = &i->frames, .cap = FRAMES_CAP(i->size), .what = "frames"};
-}
-
-static int load_tables(struct ways *w, struct ways_image *im, struct err *e)
+static int load_index(struct ways *w, struct ways_image *im, struct err *e)
 {
 	const struct plan_image *i = im->image;
 	struct way_delta *d = &im->delta;
 	const struct ways_table index = index_of(w, i);
-	const struct ways_table frame_table = frames_of(i);
-	AUTO_TABLE struct table frames = {0};
 
-	if (ways_get_table(w, im, &frame_table, &frames, e) < 0 ||
-		ways_get_table(w, im, &index, &d->index_bytes, e) < 0)
+	if (ways_get_table(w, im, &index, &d->index_bytes, e) < 0)
 		return -1;
-	im->cost[WAY_DELTA].tables = frames.fetched + d->index_bytes.fetched;
+	im->cost[WAY_DELTA].tables = d->index_bytes.fetched;
 	if (slot_index_parse(d->index_bytes.data, d->index_bytes.len, i->size, &d->index, e) < 0)
 		return err_wrap(e, "index of %s", i->name);
-	if (slot_frames_parse(frames.data, frames.len, i->size, i->data.length, &d->frames, e) <
-			0 ||
-		slot_frames_check(&d->frames, &d->index, e) < 0)
-		return err_wrap(e, "frames of %s", i->name);
 	return 0;
 }
 
@@ -102,17 +84,23 @@ static void open_running(struct ways *w, struct ways_image *im)
 	open_seed(w, im, im->running, size);
 }
 
-static int match(struct ways *w, struct ways_image *im, struct slot_match *out, struct err *e)
+/* Without frames: which of them are of use shows here. */
+static struct slot_match_request match_request(const struct ways *w, struct ways_image *im)
 {
 	struct way_delta *d = &im->delta;
-	struct slot_match_request r = {
+
+	return (struct slot_match_request){
 		.index = &d->index,
-		.frames = &d->frames,
 		.survey = &im->survey,
 		.seeds = d->seeds,
 		.seed_count = d->seed_count,
 		.scratch_dir = w->tables.dir,
 	};
+}
+
+static int match(struct ways *w, struct ways_image *im, struct slot_match *out, struct err *e)
+{
+	const struct slot_match_request r = match_request(w, im);
 
 	*out = (struct slot_match){0};
 	return slot_match_make(&r, out, e);
@@ -124,10 +112,10 @@ static int use_offline(struct ways *w, struct ways_image *im, struct err *e)
 	struct way_delta *d = &im->delta;
 	struct slot_match with;
 
-	if (!w->offline || d->match.data_bytes == 0 || !open_seed(w, im, w->offline, 0))
+	if (!w->offline || d->match.from_data == 0 || !open_seed(w, im, w->offline, 0))
 		return 0;
 	int rc = match(w, im, &with, e);
-	if (rc == 0 && with.data_bytes < d->match.data_bytes) {
+	if (rc == 0 && with.from_data < d->match.from_data) {
 		slot_match_free(&d->match);
 		d->match = with;
 		return 0;
@@ -151,7 +139,19 @@ struct spool_request ways_spool(struct ways *w, const struct ways_image *im)
 	};
 }
 
-static int plan_match(struct ways *w, struct ways_image *im, struct err *e)
+static int find_frames(struct ways *w, struct ways_image *im, struct err *e)
+{
+	struct way_delta *d = &im->delta;
+	struct slot_match_request r = match_request(w, im);
+
+	r.frames = &d->frames;
+	if (ways_load_frames(w, im, d->match.generations, e) < 0)
+		return -1;
+	return slot_match_find_frames(&r, &d->match, e);
+}
+
+/* Not possible where it shows on the way that another one is better. */
+static int plan_match(struct ways *w, struct ways_image *im, uint64_t limit, struct err *e)
 {
 	struct way_delta *d = &im->delta;
 	struct way_cost *c = &im->cost[WAY_DELTA];
@@ -161,6 +161,12 @@ static int plan_match(struct ways *w, struct ways_image *im, struct err *e)
 		return -1;
 	for (size_t i = 0; i < d->seed_count; i++)
 		slot_seed_settle(d->seeds[i]);
+	if (c->tables + ways_frames_cost(w, im, d->match.generations) >= limit) {
+		ways_free_delta(d);
+		return 0;
+	}
+	if (find_frames(w, im, e) < 0)
+		return -1;
 	struct spool_request r = ways_spool(w, im);
 	if (spool_cost(&r, &c->data, &c->requests, e) < 0)
 		return -1;
@@ -177,12 +183,12 @@ int ways_plan_delta(struct ways *w, struct ways_image *im, uint64_t limit, struc
 	if (c->possible || !ways_has_delta(w, im))
 		return 0;
 	const struct ways_table index = index_of(w, i);
-	const struct ways_table frames = frames_of(i);
+	uint64_t frames = ways_frames_cost(w, im, 0);
 	ways_free_delta(&im->delta);
-	*c = (struct way_cost){.tables = ways_table_cost(w, &index) + ways_table_cost(w, &frames)};
-	if (c->tables >= limit)
+	*c = (struct way_cost){.tables = ways_table_cost(w, &index)};
+	if (c->tables + frames >= limit)
 		return 0;
-	if (load_tables(w, im, &why) == 0 && plan_match(w, im, &why) == 0)
+	if (load_index(w, im, &why) == 0 && plan_match(w, im, limit, &why) == 0)
 		return 0;
 	if (!ways_can_be_planned_without(why.code)) {
 		*e = why;

@@ -51,6 +51,7 @@ void ways_count(struct way_cost *c, const struct byte_range *ranges, size_t coun
 /* A table of an image (tables.h). */
 struct ways_table {
 	const struct plan_object *object;
+	const struct plan_object *within; /* whose first bytes it is; NULL: it is one itself */
 	const struct plan_differences *from; /* NULL: it comes whole */
 	int dir; /* where older ones are kept; -1: nowhere */
 	size_t cap;
@@ -64,6 +65,25 @@ struct ways_table {
  */
 int ways_get_table(struct ways *w, const struct ways_image *im, const struct ways_table *t,
 	struct table *out, struct err *e);
+
+/*
+ * What was to save bytes of a table ("difference", "first") is of no use, so that more of it
+ * is fetched: a record, and no more.
+ */
+void ways_note_unused(
+	struct ways *w, const char *saver, const struct ways_table *t, const struct err *why);
+
+/*
+ * Loads the table of frames, or as much of it as has the first `generations`; the index is
+ * there. im->cost's tables grow by what came for it.
+ */
+int ways_load_frames(struct ways *w, struct ways_image *im, unsigned generations, struct err *e);
+
+/* What would be fetched for that at the most. */
+uint64_t ways_frames_cost(const struct ways *w, const struct ways_image *im, unsigned generations);
+
+/* Loads the whole table in place of its first part; what that had is there unchanged. E_META. */
+int ways_complete_frames(struct ways *w, struct ways_image *im, struct err *e);
 
 /* Does this piece of 4 MiB hold a wanted leaf? */
 bool ways_wants_piece(const struct ways_image *im, uint64_t piece);

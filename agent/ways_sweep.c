@@ -22,6 +22,15 @@ static bool is_file(const struct plan_object *o, const char *name, const char *s
 	       strcmp(name + HASH_HEX_SIZE - 1, suffix) == 0;
 }
 
+static bool is_first_part(const struct plan_image *i, const char *name)
+{
+	for (size_t k = 0; k < i->frames_first.count; k++) {
+		if (is_file(&i->frames_first.first[k].part, name, ""))
+			return true;
+	}
+	return false;
+}
+
 static bool is_of_image(const struct plan_image *i, const char *name)
 {
 	for (size_t k = 0; k < i->patch_count; k++) {
@@ -29,8 +38,9 @@ static bool is_of_image(const struct plan_image *i, const char *name)
 			return true;
 	}
 	return is_file(&i->leaves, name, "") || is_file(&i->pieces, name, "") ||
-	       (i->has_delta && (is_file(&i->index, name, "") || is_file(&i->frames, name, "") ||
-					is_file(&i->data, name, ".part")));
+	       (i->has_delta &&
+		       (is_file(&i->index, name, "") || is_file(&i->frames, name, "") ||
+			       is_first_part(i, name) || is_file(&i->data, name, ".part")));
 }
 
 /*

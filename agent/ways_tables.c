@@ -29,14 +29,13 @@ uint64_t ways_table_cost(const struct ways *w, const struct ways_table *t)
 	return d ? d->object.length : t->object->length;
 }
 
-/* Its difference is of no use: the whole table is the better one, this once. */
-static void note_unused(struct ways *w, const struct ways_table *t, const struct err *why)
+void ways_note_unused(
+	struct ways *w, const char *saver, const struct ways_table *t, const struct err *why)
 {
-	log_line(&w->session->log, LOG_LEVEL_WARN,
-		"difference-unused table=%s code=%s reason=\"%s\"", t->what, err_name(why->code),
-		why->text);
+	log_line(&w->session->log, LOG_LEVEL_WARN, "%s-unused table=%s code=%s reason=\"%s\"",
+		saver, t->what, err_name(why->code), why->text);
 	session_record(w->session, JOURNAL_WAY, JOURNAL_FAIL, why->code,
-		json_pack("{s:s, s:s}", "way", "difference", "table", t->what));
+		json_pack("{s:s, s:s}", "way", saver, "table", t->what));
 }
 
 /* One try with a difference at most, so that nothing goes round in circles. */
@@ -46,6 +45,7 @@ int ways_get_table(struct ways *w, const struct ways_image *im, const struct way
 	char text[80];
 	struct table_request r = {.objects = &w->objects,
 		.object = t->object,
+		.within = t->within,
 		.cap = t->cap,
 		.what = text,
 		.map = t->map};
@@ -64,7 +64,7 @@ int ways_get_table(struct ways *w, const struct ways_image *im, const struct way
 		*e = why;
 		return -1;
 	}
-	note_unused(w, t, &why);
+	ways_note_unused(w, "difference", t, &why);
 	if (tables_get(&w->tables, &r, out, e) < 0)
 		return -1;
 	out->fetched = w->meter.bytes - before;

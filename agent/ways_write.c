@@ -81,6 +81,14 @@ static int write_patch(struct writing *w, struct slot_stats *stats, struct err *
 	return rc;
 }
 
+/* Rare: what the match found in a seed has changed since. */
+static int complete_frames(void *ctx, struct err *e)
+{
+	struct writing *w = ctx;
+
+	return ways_complete_frames(w->ways, w->im, e);
+}
+
 static int write_delta(struct writing *w, struct slot_stats *stats, struct err *e)
 {
 	struct way_delta *d = &w->im->delta;
@@ -93,6 +101,8 @@ static int write_delta(struct writing *w, struct slot_stats *stats, struct err *
 	si.delta = (struct slot_delta){
 		.index = &d->index,
 		.frames = &d->frames,
+		.complete = complete_frames,
+		.complete_ctx = w,
 		.encoding = ways_encoding(w->im->image->data_encoding),
 		.match = &d->match,
 		.seeds = d->seeds,
