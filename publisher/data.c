@@ -13,6 +13,9 @@
 /* A frame ends before an entry that does not fit, so all but a generation's last hold more. */
 #define FRAME_LEAST (SLOT_FRAME_SIZE - SLOT_CHUNK_MAX)
 
+/* A line of the manifest is a tenth of this. */
+#define FIRST_SAVES 1024u
+
 struct data_worker {
 	struct compressor *compressor;
 	uint8_t *raw; /* one frame as it is in the image */
@@ -190,15 +193,50 @@ static int write_data(struct data_job *j, int objects_dir, struct plan_object *o
 	return object_finish(&j->object, out, e);
 }
 
+/* A device that is so many releases behind finds all that it needs in as many generations. */
+static const unsigned first_parts[] = {4, 2, 1};
+
+/*
+ * The first parts of the table that are worth their lines in the manifest, which every
+ * device fetches: at most three quarters of the table, and 1 KiB less than the next longer.
+ */
+static int add_firsts(
+	const struct data_job *j, const struct buf *table, struct plan_firsts *out, struct err *e)
+{
+	struct plan_first found[PLAN_FIRST_MAX];
+	uint64_t longer = table->len;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(first_parts) / sizeof(first_parts[0]); i++) {
+		unsigned g = first_parts[i];
+		uint64_t length =
+			SLOT_FRAMES_HEADER + (uint64_t)j->frames.first[g] * SLOT_FRAMES_ENTRY;
+		if (length == SLOT_FRAMES_HEADER || length > table->len - table->len / 4 ||
+			length + FIRST_SAVES > longer)
+			continue;
+		found[n] = (struct plan_first){.generations = g, .part.length = length};
+		if (hash_bytes(HASH_SHA256, table->data, (size_t)length, found[n].part.sha256, e) <
+			0)
+			return -1;
+		longer = length;
+		n++;
+	}
+	*out = (struct plan_firsts){.count = n};
+	for (size_t i = 0; i < n; i++)
+		out->first[i] = found[n - 1 - i];
+	return 0;
+}
+
 static int write_table(
-	const struct data_job *j, int objects_dir, struct plan_object *out, struct err *e)
+	const struct data_job *j, int objects_dir, struct plan_image *out, struct err *e)
 {
 	size_t room = SLOT_FRAMES_HEADER + (size_t)j->frames.count * SLOT_FRAMES_ENTRY;
 	AUTO_BUF struct buf table = buf_make(room);
 
-	if (slot_frames_write(&j->frames, &table, e) < 0)
+	if (slot_frames_write(&j->frames, &table, e) < 0 ||
+		add_firsts(j, &table, &out->frames_first, e) < 0)
 		return -1;
-	return object_write(objects_dir, table.data, table.len, out, e);
+	return object_write(objects_dir, table.data, table.len, &out->frames, e);
 }
 
 int data_write(const struct image_source *s, const struct entries *l, int objects_dir,
@@ -211,7 +249,7 @@ int data_write(const struct image_source *s, const struct entries *l, int object
 	if (entries_sort(l, &j.order, e) < 0 || allocate_frames(&j, l, e) < 0 ||
 		plan_frames(&j, l, e) < 0 || allocate_workers(&j, e) < 0 ||
 		write_data(&j, objects_dir, &out->data, e) < 0 ||
-		write_table(&j, objects_dir, &out->frames, e) < 0)
+		write_table(&j, objects_dir, out, e) < 0)
 		return -1;
 	out->data_encoding = s->request->encoding;
 	return 0;

@@ -12,8 +12,9 @@
 #include "publisher/image_probe.h"
 
 /*
- * Gives hash and length of both objects and the encoding in *out, which is the
- * image's. E_IO, E_SPACE, E_NOMEM; E_INTERNAL when an entry is not 1 … 64 KiB.
+ * Gives hash and length of both objects, the first parts of the table that are worth it,
+ * and the encoding in *out, which is the image's. E_IO, E_SPACE, E_NOMEM; E_INTERNAL when
+ * an entry is not 1 … 64 KiB.
  */
 int data_write(const struct image_source *s, const struct entries *l, int objects_dir,
 	struct plan_image *out, struct err *e);

@@ -129,6 +129,31 @@ int delta_need(const struct slot_index *old, const struct slot_index *index,
 	return delta_need_of(&have, index, frames, out, e);
 }
 
+/* The first generations of which something is needed, and those between. */
+static unsigned generations_of(const struct slot_frames *f, const struct delta_need *need)
+{
+	for (unsigned g = SLOT_GENERATIONS; g > 0; g--) {
+		for (uint32_t i = f->first[g - 1]; i < f->first[g]; i++) {
+			if (need->frames[i / 8] >> (i % 8) & 1)
+				return g;
+		}
+	}
+	return 0;
+}
+
+uint64_t delta_frames_bytes(const struct plan_image *image, const struct slot_frames *frames,
+	const struct delta_need *need)
+{
+	unsigned generations = generations_of(frames, need);
+
+	for (size_t i = 0; i < image->frames_first.count; i++) {
+		const struct plan_first *f = &image->frames_first.first[i];
+		if (f->generations >= generations)
+			return f->part.length;
+	}
+	return image->frames.length;
+}
+
 void delta_need_free(struct delta_need *n)
 {
 	free(n->frames);

@@ -55,5 +55,12 @@ int delta_need_of(const struct index_set *have, const struct slot_index *index,
 /* The same for a device that has the index of its image, of the same kind as `index`. */
 int delta_need(const struct slot_index *old, const struct slot_index *index,
 	const struct slot_frames *frames, struct delta_need *out, struct err *e);
+
+/*
+ * Bytes of the table of frames that such a device fetches: its shortest first part that has
+ * all generations that are needed, or all of it.
+ */
+uint64_t delta_frames_bytes(const struct plan_image *image, const struct slot_frames *frames,
+	const struct delta_need *need);
 void delta_need_free(struct delta_need *n);
 #define AUTO_NEED __attribute__((cleanup(delta_need_free)))

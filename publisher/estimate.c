@@ -77,7 +77,7 @@ static int count_delta(const struct shelf *old, const struct plan_image *old_ima
 		old_image && old_image->has_delta ? &old_image->index : NULL);
 	out->cost[ESTIMATE_DELTA] = (struct estimate_cost){.possible = true,
 		.data = need.travel,
-		.tables = out->index + out->image->frames.length,
+		.tables = out->index + delta_frames_bytes(out->image, &t->frames, &need),
 		.requests = need.requests};
 	return 0;
 }

@@ -318,6 +318,23 @@ static int put_table(json_t *obj, const char *key, const struct plan_object *o,
 	return all->count > 0 ? put(json_object_get(obj, key), "from", json_incref(list), e) : 0;
 }
 
+/* The first parts of a table of frames. */
+static int put_firsts(json_t *frames, const struct plan_firsts *all, struct err *e)
+{
+	JSON_AUTO json_t *list = json_array();
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct plan_first *f = &all->first[i];
+		char hex[HASH_HEX_SIZE];
+		hash_to_hex(f->part.sha256, hex);
+		json_t *one = json_pack("{s:i, s:s, s:I}", "generations", (int)f->generations,
+			"sha256", hex, "length", (json_int_t)f->part.length);
+		if (json_array_append_new(list, one) < 0)
+			return err_set(e, E_NOMEM, "no memory");
+	}
+	return all->count > 0 ? put(frames, "first", json_incref(list), e) : 0;
+}
+
 /* An object with a table of its own, below `table`. */
 static int put_with_table(json_t *obj, const char *key, const struct plan_object *o,
 	enum plan_encoding encoding, const char *table_key, const struct plan_object *table,
@@ -353,10 +370,14 @@ static int put_patches(json_t *obj, const struct plan_image *image, struct err *
 
 static int put_delta(json_t *obj, const struct plan_image *image, struct err *e)
 {
-	if (image->has_delta &&
-		(put_table(obj, "index", &image->index, &image->index_from, e) < 0 ||
-			put_with_table(obj, "data", &image->data, image->data_encoding, "frames",
-				&image->frames, e) < 0))
+	if (!image->has_delta)
+		return put_patches(obj, image, e);
+	if (put_table(obj, "index", &image->index, &image->index_from, e) < 0 ||
+		put_with_table(obj, "data", &image->data, image->data_encoding, "frames",
+			&image->frames, e) < 0)
+		return -1;
+	json_t *frames = json_object_get(json_object_get(obj, "data"), "frames");
+	if (put_firsts(frames, &image->frames_first, e) < 0)
 		return -1;
 	return put_patches(obj, image, e);
 }

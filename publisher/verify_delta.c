@@ -35,6 +35,47 @@ static int tell_problem(
 	return 0;
 }
 
+/* A device that fetches a first part of the frames checks it against the whole table. */
+static int load_first(const struct shelf *s, const struct plan_image *image,
+	const struct slot_index *index, const struct plan_first *f, struct err *e)
+{
+	AUTO_BUF struct buf frames = {0};
+	struct slot_frames first = {0};
+	uint8_t digest[HASH_SIZE];
+	size_t len = (size_t)f->part.length; /* less than the table's, by the manifest */
+
+	if (shelf_read(s, &image->frames, &frames, e) < 0 ||
+		hash_bytes(HASH_SHA256, frames.data, len, digest, e) < 0)
+		return -1;
+	if (!hash_equal(digest, f->part.sha256))
+		return err_set(e, E_META,
+			"image %s: the first %zu bytes of frames have another hash", image->name,
+			len);
+	const struct slot_frames_part part = {.data = frames.data,
+		.len = len,
+		.generations = f->generations,
+		.table_length = frames.len};
+	if (slot_frames_parse_first(&part, image->size, image->data.length, &first, e) < 0)
+		return err_wrap(e, "image %s", image->name);
+	int rc = slot_frames_check(&first, index, e);
+	slot_frames_free(&first);
+	return rc < 0 ? err_wrap(e, "image %s", image->name) : 0;
+}
+
+static int check_firsts(struct verify *v, const struct shelf *s, const struct plan_image *image,
+	const struct slot_index *index, struct err *e)
+{
+	for (size_t i = 0; i < image->frames_first.count; i++) {
+		struct err why = {0};
+		bool good = load_first(s, image, index, &image->frames_first.first[i], &why) == 0 ||
+			    is_told_elsewhere(why.code);
+		if (!MUST("verify.frames-first", good) &&
+			tell_problem(v, &image->frames, &why, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int check_image(
 	struct verify *v, const struct shelf *s, const struct plan_image *image, struct err *e)
 {
@@ -43,10 +84,10 @@ static int check_image(
 
 	if (!image->has_delta)
 		return 0;
-	bool good = delta_load(s, image, &tables, &why) == 0 || is_told_elsewhere(why.code);
-	if (MUST("verify.tables-fit", good))
-		return 0;
-	return tell_problem(v, &image->index, &why, e);
+	bool loaded = delta_load(s, image, &tables, &why) == 0;
+	if (!MUST("verify.tables-fit", loaded || is_told_elsewhere(why.code)))
+		return tell_problem(v, &image->index, &why, e);
+	return loaded ? check_firsts(v, s, image, &tables.index, e) : 0;
 }
 
 static int load_patch_table(const struct shelf *s, const struct plan_image *image,

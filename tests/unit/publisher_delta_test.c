@@ -141,6 +141,82 @@ static void a_device_on_the_release_before_needs_one_range(void **state)
 		delta_free(&t[i]);
 }
 
+#define LARGE (14u * SIZE)
+
+static void expect_first(
+	const struct manifest *m, size_t number, unsigned generations, const struct delta_tables *t)
+{
+	const struct shelf shelf = {.publisher = &chain.p, .plan = &m->plan};
+	const struct plan_image *i = &m->plan.images[0];
+	const struct plan_first *f = &i->frames_first.first[number];
+	AUTO_BUF struct buf table = {0};
+	uint8_t digest[HASH_SIZE];
+	struct err e = {0};
+
+	assert_true(number < i->frames_first.count);
+	assert_int_equal(f->generations, generations);
+	assert_int_equal(f->part.length,
+		SLOT_FRAMES_HEADER + t->frames.first[generations] * SLOT_FRAMES_ENTRY);
+	assert_int_equal(shelf_read(&shelf, &i->frames, &table, &e), 0);
+	assert_int_equal(
+		hash_bytes(HASH_SHA256, table.data, (size_t)f->part.length, digest, &e), 0);
+	assert_memory_equal(digest, f->part.sha256, HASH_SIZE);
+}
+
+/* What a device that has the old release fetches of the table of the newest one. */
+static uint64_t frames_bytes(
+	const struct delta_tables *old, const struct manifest *m, const struct delta_tables *t)
+{
+	AUTO_NEED struct delta_need need = {0};
+	struct err e = {0};
+
+	assert_int_equal(delta_need(&old->index, &t->index, &t->frames, &need, &e), 0);
+	return delta_frames_bytes(&m->plan.images[0], &t->frames, &need);
+}
+
+static void first_parts_of_frames_are_listed_where_they_save_something(void **state)
+{
+	AUTO_SETTINGS struct release_settings s = {0};
+	AUTO_FREE uint8_t *large = malloc(LARGE);
+	struct delta_tables t[4] = {0};
+	struct manifest *m[4];
+
+	(void)state;
+	assert_non_null(large);
+	fill(large, LARGE, 3);
+	set(&s, RELEASE_ENCODING, "none");
+	set(&s, RELEASE_LEVEL, "0");
+	for (size_t r = 0; r < 4; r++) {
+		if (r == 1)
+			fill(large, BLOCK, 4);
+		if (r == 2)
+			fill(large + SIZE, 6 * SIZE + SIZE / 2, 5);
+		if (r == 3)
+			fill(large + SIZE, BLOCK, 6);
+		m[r] = chain_release(&chain, large, LARGE, "raw", &s);
+		chain_load(&chain, m[r], &t[r]);
+	}
+	/* All of the first release is new; of the second, one frame, in however many generations. */
+	assert_int_equal(m[0]->plan.images[0].frames_first.count, 0);
+	assert_int_equal(m[1]->plan.images[0].frames_first.count, 1);
+	expect_first(m[1], 0, 1, &t[1]);
+	/* Of the third, half: the next generation adds nothing to it. */
+	assert_int_equal(m[2]->plan.images[0].frames_first.count, 1);
+	expect_first(m[2], 0, 2, &t[2]);
+	assert_int_equal(m[3]->plan.images[0].frames_first.count, 2);
+	expect_first(m[3], 0, 1, &t[3]);
+	expect_first(m[3], 1, 2, &t[3]);
+	const struct plan_image *i = &m[3]->plan.images[0];
+	assert_int_equal(frames_bytes(&t[2], m[3], &t[3]), i->frames_first.first[0].part.length);
+	assert_int_equal(frames_bytes(&t[3], m[3], &t[3]), i->frames_first.first[0].part.length);
+	assert_int_equal(frames_bytes(&t[1], m[3], &t[3]), i->frames_first.first[1].part.length);
+	assert_int_equal(frames_bytes(&t[0], m[3], &t[3]), i->frames.length);
+	for (size_t r = 0; r < 4; r++) {
+		delta_free(&t[r]);
+		manifest_free(m[r]);
+	}
+}
+
 static void frames_hold_whole_entries_of_one_generation(void **state)
 {
 	AUTO_SETTINGS struct release_settings s = {0};
@@ -409,6 +485,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			threads_do_not_change_index_and_data, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_manifest_says_what_was_made, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			first_parts_of_frames_are_listed_where_they_save_something, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			no_delta_leaves_index_and_data_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
