@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "partitions/slot/leaf.h"
 #include "partitions/slot/thread.h"
 
 struct hash_behind {
@@ -53,7 +54,7 @@ static void hash_leaf(struct hash_behind *h, unsigned leaf)
 	struct err e = {0};
 
 	pthread_mutex_unlock(&h->lock);
-	int rc = hash_bytes(h->alg, data, len, h->digest[leaf], &e);
+	int rc = slot_leaf_digest(h->alg, data, len, h->digest[leaf], &e);
 	pthread_mutex_lock(&h->lock);
 	if (rc < 0 && !h->failed) {
 		h->failed = true;

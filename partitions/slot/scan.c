@@ -7,6 +7,7 @@
 #include "agent/base/buf.h"
 #include "partitions/slot/ahead.h"
 #include "partitions/slot/format.h"
+#include "partitions/slot/leaf.h"
 #include "partitions/slot/pages.h"
 
 /* Of a sample. An image with fewer leaves than SAMPLE_MIN is hashed nearly as fast as sampled. */
@@ -35,7 +36,7 @@ static int hash_leaf(const struct scan *s, uint64_t leaf, const uint8_t *data, s
 	uint8_t digest[HASH_SIZE];
 	size_t len = slot_leaf_length(s->image_size, leaf);
 
-	if (hash_bytes(s->alg, data, len, digest, e) < 0)
+	if (slot_leaf_digest(s->alg, data, len, digest, e) < 0)
 		return -1;
 	bool right = hash_equal(digest, s->leaves + leaf * HASH_SIZE);
 	if (s->bytes && s->bytes(s->ctx, leaf, right, data, len, e) < 0)
@@ -144,7 +145,7 @@ int scan_sample(const struct scan *s, bool *any, struct err *e)
 		if (device_read(s->device, buffer.data, len, leaf * SLOT_LEAF_SIZE, &unreadable) <
 			0)
 			return 0;
-		if (hash_bytes(s->alg, buffer.data, len, digest, e) < 0)
+		if (slot_leaf_digest(s->alg, buffer.data, len, digest, e) < 0)
 			return -1;
 		if (hash_equal(digest, s->leaves + leaf * HASH_SIZE))
 			return 0;
@@ -161,7 +162,7 @@ int scan_again(const struct scan *s, uint64_t leaf, uint8_t digest[HASH_SIZE], s
 	if (pages_get(SLOT_LEAF_SIZE, &buffer, e) < 0 ||
 		device_read(s->device, buffer.data, len, leaf * SLOT_LEAF_SIZE, e) < 0)
 		return -1;
-	return hash_bytes(s->alg, buffer.data, len, digest, e);
+	return slot_leaf_digest(s->alg, buffer.data, len, digest, e);
 }
 
 int scan_end_at(struct scan_wrong *w, uint64_t leaf, const uint8_t digest[HASH_SIZE], struct err *e)

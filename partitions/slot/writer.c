@@ -8,6 +8,7 @@
 
 #include "agent/base/must.h"
 #include "partitions/slot/delta_source.h"
+#include "partitions/slot/leaf.h"
 #include "partitions/slot/patch_apply.h"
 
 static void cleanup_job(struct write_job *j)
@@ -50,7 +51,8 @@ int write_verify_leaf(
 {
 	uint8_t digest[HASH_SIZE];
 
-	if (hash_bytes(image->leaf_alg, data, slot_leaf_length(image->size, leaf), digest, e) < 0)
+	if (slot_leaf_digest(
+		    image->leaf_alg, data, slot_leaf_length(image->size, leaf), digest, e) < 0)
 		return -1;
 	return write_check_digest(image, leaf, digest, e);
 }

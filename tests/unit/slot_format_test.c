@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "partitions/slot/format.h"
+#include "partitions/slot/leaf.h"
 
 #define SIZE (2u * SLOT_PIECE_SIZE + SLOT_BLOCK_SIZE)
 #define FULL (100u + 200u + 50u)
@@ -178,9 +179,33 @@ static void counts_and_lengths_are_right_around_4_gib(void **state)
 	assert_int_equal(slot_leaf_count(0), 0);
 }
 
+/* Also the known digest of zeros, and where the one byte that is not zero hides. */
+static void the_digest_of_a_leaf_is_its_hash(void **state)
+{
+	static uint8_t leaf[SLOT_LEAF_SIZE];
+	static const size_t places[] = {0, 1, 4095, SLOT_LEAF_SIZE / 2, SLOT_LEAF_SIZE - 1};
+	uint8_t digest[HASH_SIZE];
+	uint8_t expected[HASH_SIZE];
+	struct err e = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * HASH_ALG_COUNT * 7; i++) {
+		enum hash_alg alg = (enum hash_alg)(i % HASH_ALG_COUNT);
+		size_t len = i / HASH_ALG_COUNT % 2 ? SLOT_LEAF_SIZE : SLOT_LEAF_SIZE - 4096;
+		unsigned place = i / (2 * HASH_ALG_COUNT);
+		memset(leaf, place == 5 ? 1 : 0, sizeof(leaf)); /* 6: zeros */
+		if (place < 5)
+			leaf[places[place]] = 1;
+		assert_int_equal(hash_bytes(alg, leaf, len, expected, &e), 0);
+		assert_int_equal(slot_leaf_digest(alg, leaf, len, digest, &e), 0);
+		assert_memory_equal(digest, expected, HASH_SIZE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_digest_of_a_leaf_is_its_hash),
 		cmocka_unit_test(reads_what_it_wrote),
 		cmocka_unit_test(bytes_are_those_of_the_format_page),
 		cmocka_unit_test(refuses_a_header_that_lies),
