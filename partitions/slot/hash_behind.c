@@ -129,7 +129,8 @@ void hash_behind_reached(void *hash_behind, size_t len)
 
 	pthread_mutex_lock(&h->lock);
 	h->reached = len;
-	pthread_cond_broadcast(&h->changed);
+	if (leaf_end(h, h->next) <= len) /* waking it for less would only cost time */
+		pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -163,6 +164,16 @@ void hash_behind_abandon(struct hash_behind *h)
 	pthread_mutex_lock(&h->lock);
 	leave_piece(h);
 	pthread_mutex_unlock(&h->lock);
+}
+
+unsigned hash_behind_ready(struct hash_behind *h)
+{
+	pthread_mutex_lock(&h->lock);
+	unsigned ready = h->next - (h->busy ? 1 : 0);
+	if (h->failed)
+		ready = 0;
+	pthread_mutex_unlock(&h->lock);
+	return ready;
 }
 
 const uint8_t *hash_behind_digest(const struct hash_behind *h, unsigned place)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Leaves are hashed while the rest of their piece is still being decoded. This only
- * computes digests: what they must be is the caller's to compare, after
- * hash_behind_finish and before anything is written.
+ * computes digests: what they must be is the caller's to compare, before anything
+ * of a leaf is written.
  */
 #pragma once
 
@@ -44,5 +44,11 @@ int hash_behind_finish(struct hash_behind *h, struct err *e);
 /* The piece is not to be had: when this returns, nobody reads its memory any more. */
 void hash_behind_abandon(struct hash_behind *h);
 
-/* Of a wanted leaf, by its place in the piece; valid from hash_behind_finish to the next piece. */
+/*
+ * All wanted leaves before this place in the piece have their digests. For the thread that
+ * calls hash_behind_begin; rises until hash_behind_finish, after which all have them.
+ */
+unsigned hash_behind_ready(struct hash_behind *h);
+
+/* Of a wanted leaf that is ready, by its place in the piece; valid until the next piece. */
 const uint8_t *hash_behind_digest(const struct hash_behind *h, unsigned place);

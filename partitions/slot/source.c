@@ -114,6 +114,38 @@ static size_t largest_stored(const struct slot_pieces *p)
 	return most;
 }
 
+static int verify_leaf(const struct source *s, uint64_t leaf, struct err *e)
+{
+	unsigned place = (unsigned)(leaf % SLOT_LEAVES_A_PIECE);
+
+	if (s->hasher)
+		return write_check_digest(s->image, leaf, hash_behind_digest(s->hasher, place), e);
+	return write_verify_leaf(s->image, leaf, s->out.data + (size_t)place * SLOT_LEAF_SIZE, e);
+}
+
+/* The next leaves, up to `end`, which are all there; each is handed on as soon as it is right. */
+static int verify_to(struct source *s, uint64_t end, struct err *e)
+{
+	while (s->verified < end) {
+		if (leaf_set_has(s->want, s->verified) && verify_leaf(s, s->verified, e) < 0)
+			return -1;
+		s->verified++;
+		if (s->on_verified)
+			s->on_verified(s->ctx, s->verified);
+	}
+	return 0;
+}
+
+/* Between two steps of the decoder. A wrong leaf stays where it is for verify_to at the end. */
+static void piece_grown(void *source, size_t len)
+{
+	struct source *s = source;
+	struct err later;
+
+	hash_behind_reached(s->hasher, len);
+	(void)verify_to(s, first_leaf(s->piece) + hash_behind_ready(s->hasher), &later);
+}
+
 static int open_packed(struct source *s, struct err *e)
 {
 	const struct slot_image *image = s->image;
@@ -124,7 +156,7 @@ static int open_packed(struct source *s, struct err *e)
 		hash_behind_open(image->leaf_alg, with_thread, &s->hasher, e) < 0)
 		return -1;
 	decoder_empty_input(s->decoder, &s->stored);
-	decoder_watch(s->decoder, hash_behind_reached, s->hasher);
+	decoder_watch(s->decoder, piece_grown, s);
 	return 0;
 }
 
@@ -263,30 +295,13 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 	return rc < 0 ? err_wrap(e, "piece %llu", (unsigned long long)piece) : 0;
 }
 
-static int verify_leaf(const struct source *s, uint64_t leaf, struct err *e)
-{
-	unsigned place = (unsigned)(leaf % SLOT_LEAVES_A_PIECE);
-
-	if (s->hasher)
-		return write_check_digest(s->image, leaf, hash_behind_digest(s->hasher, place), e);
-	return write_verify_leaf(s->image, leaf, s->out.data + (size_t)place * SLOT_LEAF_SIZE, e);
-}
-
-static int verify_leaves(const struct source *s, uint64_t piece, struct err *e)
-{
-	for (uint64_t leaf = first_leaf(piece); leaf < end_leaf(s, piece); leaf++) {
-		if (leaf_set_has(s->want, leaf) && verify_leaf(s, leaf, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int get_once(struct source *s, uint64_t piece, struct err *e)
 {
+	s->piece = piece;
+	s->verified = first_leaf(piece);
 	int rc = s->image->encoding == SLOT_NONE ? fetch_plain(s, piece, e)
 						 : fetch_packed(s, piece, e);
-
-	return rc < 0 ? -1 : verify_leaves(s, piece, e);
+	return rc < 0 ? -1 : verify_to(s, end_leaf(s, piece), e);
 }
 
 int source_get(struct source *s, uint64_t piece, struct err *e)

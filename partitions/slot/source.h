@@ -2,7 +2,7 @@
 /*
  * Pieces of an image out of a reader that nobody trusts. The order is the
  * point: read a stored piece whole → its hash → decompress, hashing each leaf as soon as
- * it is complete → compare the leaves' hashes.
+ * it is complete → compare that leaf's hash → hand it on.
  */
 #pragma once
 
@@ -26,6 +26,15 @@ struct source {
 	struct decoder *decoder; /* NULL for what is stored plain */
 	struct hash_behind *hasher; /* of what is decoded; NULL like the decoder */
 	struct pages stored; /* one stored piece */
+	/*
+	 * May be NULL: within source_get, all wanted leaves of the piece before `end` are
+	 * verified and lie in `out`, where they stay; the others are still being decoded. `end`
+	 * rises, but begins again when the piece is fetched again.
+	 */
+	void (*on_verified)(void *ctx, uint64_t end);
+	void *ctx; /* of on_verified; borrowed */
+	uint64_t piece; /* the last one that was asked for */
+	uint64_t verified; /* the leaf of it that will be verified next */
 	struct pages out; /* one piece of the image; valid until the next source_get */
 };
 

@@ -37,7 +37,8 @@ static struct {
 	unsigned working; /* the helper is inside of one */
 	long slow_ms; /* the helper takes this long for each */
 	const void *broken; /* what starts here cannot be hashed */
-	bool follow; /* decoders wait until the helper has begun */
+	unsigned follow; /* decoders that are this many leaves ahead wait until it began as many */
+	unsigned decoder_calls;
 } seen;
 
 static void reset(void)
@@ -94,16 +95,18 @@ int __wrap_hash_bytes(
 
 int __wrap_inflate(z_streamp z, int flush)
 {
-	if (seen.follow && z->total_out >= LEAF)
-		await(&seen.by_helper, 1);
+	seen.decoder_calls++;
+	if (seen.follow && z->total_out >= seen.follow * LEAF)
+		await(&seen.by_helper, seen.follow);
 	return __real_inflate(z, flush);
 }
 
 #ifdef CONFIG_ZSTD
 size_t __wrap_ZSTD_decompressStream(ZSTD_DStream *d, ZSTD_outBuffer *out, ZSTD_inBuffer *in)
 {
-	if (seen.follow && out->pos >= LEAF)
-		await(&seen.by_helper, 1);
+	seen.decoder_calls++;
+	if (seen.follow && out->pos >= seen.follow * LEAF)
+		await(&seen.by_helper, seen.follow);
 	return __real_ZSTD_decompressStream(d, out, in);
 }
 #endif
@@ -345,7 +348,7 @@ static void a_decoder_that_fails_leaves_no_thread_at_the_piece(void **state)
 		break_piece(r, 0);
 		reset();
 		assert_int_equal(source_open(&r->image, &want, &stats, &source, &e), 0);
-		seen.follow = true;
+		seen.follow = 1;
 		seen.slow_ms = 100;
 		assert_int_equal(source_get(&source, 0, &e), -1);
 		assert_true(e.code == E_META || e.code == E_SIZE);
@@ -365,6 +368,52 @@ static void a_decoder_that_fails_leaves_no_thread_at_the_piece(void **state)
 	}
 }
 
+struct handed {
+	struct rig *rig;
+	struct source *source;
+	uint64_t end;
+	unsigned first_at; /* the call of the decoder after which it began */
+};
+
+static void note_handed(void *ctx, uint64_t end)
+{
+	struct handed *h = ctx;
+
+	if (h->end == 0)
+		h->first_at = seen.decoder_calls;
+	assert_int_equal(end, h->end + 1); /* each leaf, in order, once */
+	h->end = end;
+	assert_memory_equal(
+		h->source->out.data + (end - 1) * LEAF, h->rig->content + (end - 1) * LEAF, LEAF);
+}
+
+static void leaves_are_handed_on_while_their_piece_is_decoded(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < ENCODINGS; i++) {
+		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
+		struct leaf_set want = {.count = slot_leaf_count(SIZE)};
+		struct slot_stats stats = {0};
+		struct source source = {0};
+		struct handed h = {.rig = r, .source = &source};
+		struct err e = {0};
+		want.bits = malloc(want.count / 8 + 1);
+		assert_non_null(want.bits);
+		memset(want.bits, 0xff, want.count / 8 + 1);
+		reset();
+		assert_int_equal(source_open(&r->image, &want, &stats, &source, &e), 0);
+		source.on_verified = note_handed;
+		source.ctx = &h;
+		seen.follow = 2; /* so the first one is done */
+		assert_int_equal(source_get(&source, 0, &e), 0);
+		assert_int_equal(h.end, SLOT_LEAVES_A_PIECE);
+		assert_in_range(h.first_at, 1, seen.decoder_calls - 1);
+		source_close(&source);
+		free(want.bits);
+		rig_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +424,7 @@ int main(void)
 		cmocka_unit_test(a_hash_that_fails_is_told_and_forgotten_with_the_next_piece),
 		cmocka_unit_test(an_install_needs_no_hasher_thread),
 		cmocka_unit_test(a_decoder_that_fails_leaves_no_thread_at_the_piece),
+		cmocka_unit_test(leaves_are_handed_on_while_their_piece_is_decoded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,13 +216,13 @@ static void no_decoder_sees_a_piece_whose_hash_is_wrong(void **state)
 	}
 }
 
-static void no_leaf_of_a_piece_with_a_wrong_leaf_is_written(void **state)
+static void no_wrong_leaf_is_written_but_the_writes_before_it_are(void **state)
 {
-	/* First, middle and last of a piece; and what was written before it. */
+	/* First, middle and last of a piece; and what was written before it, four leaves at once. */
 	static const struct {
 		uint64_t leaf;
 		unsigned writes;
-	} wrong[] = {{0, 0}, {7, 0}, {15, 0}, {16, 15}, {24, 15}, {31, 15}};
+	} wrong[] = {{0, 0}, {7, 3}, {15, 11}, {16, 15}, {24, 23}, {31, 27}};
 
 	(void)state;
 	for (size_t i = 0; i < ENCODINGS * 6; i++) {
@@ -386,7 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hashes_come_before_decoding_and_before_writing),
 		cmocka_unit_test(no_decoder_sees_a_piece_whose_hash_is_wrong),
-		cmocka_unit_test(no_leaf_of_a_piece_with_a_wrong_leaf_is_written),
+		cmocka_unit_test(no_wrong_leaf_is_written_but_the_writes_before_it_are),
 		cmocka_unit_test(a_bomb_with_right_hashes_is_refused_and_writes_nothing),
 		cmocka_unit_test(a_delta_keeps_the_order_whatever_the_source),
 		cmocka_unit_test(no_decoder_sees_a_frame_whose_hash_is_wrong),
