@@ -12,13 +12,14 @@
 #include "agent/base/file.h"
 #include "agent/base/json.h"
 #include "publisher/release.h"
+#include "publisher/release_json.h"
 
 #define NOTES_MAX       4096 /* of a file; the manifest's limit is 1,024 */
 #define NUMBER_MAX      (UINT64_C(1) << 53)
 #define YEARS_AVAILABLE 10 /* CRA, Article 13 (9) */
 
-/* Adds a value that is handed over; jansson refuses text that is not UTF-8 by giving NULL. */
-static int put(json_t *obj, const char *key, json_t *value, struct err *e)
+/* jansson refuses text that is not UTF-8 by giving NULL. */
+int release_put(json_t *obj, const char *key, json_t *value, struct err *e)
 {
 	if (!value || json_object_set_new(obj, key, value) < 0)
 		return err_set(e, E_USAGE, "%s: not valid UTF-8 (or no memory)", key);
@@ -27,7 +28,7 @@ static int put(json_t *obj, const char *key, json_t *value, struct err *e)
 
 static int put_number(json_t *obj, const char *key, uint64_t n, struct err *e)
 {
-	return put(obj, key, json_integer((json_int_t)n), e);
+	return release_put(obj, key, json_integer((json_int_t)n), e);
 }
 
 static int put_time(json_t *obj, const char *key, int64_t seconds, struct err *e)
@@ -35,7 +36,7 @@ static int put_time(json_t *obj, const char *key, int64_t seconds, struct err *e
 	char text[CLOCK_TEXT_SIZE];
 
 	clock_format(seconds, text);
-	return put(obj, key, json_string(text), e);
+	return release_put(obj, key, json_string(text), e);
 }
 
 /* The option's single value as text; nothing when it was not given. */
@@ -44,7 +45,7 @@ static int put_setting(json_t *obj, const char *key, const struct release_settin
 {
 	const char *text = release_setting(s, option);
 
-	return text ? put(obj, key, json_string(text), e) : 0;
+	return text ? release_put(obj, key, json_string(text), e) : 0;
 }
 
 static int put_list(json_t *obj, const char *key, const struct release_value *v, struct err *e)
@@ -55,14 +56,14 @@ static int put_list(json_t *obj, const char *key, const struct release_value *v,
 		if (json_array_append_new(list, json_string(v->text[i])) < 0)
 			return err_set(e, E_USAGE, "%s: not valid UTF-8 (or no memory)", key);
 	}
-	return v->count > 0 ? put(obj, key, json_incref(list), e) : 0;
+	return v->count > 0 ? release_put(obj, key, json_incref(list), e) : 0;
 }
 
 static int put_channels(json_t *obj, const struct release_settings *s, struct err *e)
 {
 	if (s->value[RELEASE_CHANNEL].count > 0)
 		return put_list(obj, "channels", &s->value[RELEASE_CHANNEL], e);
-	return put(obj, "channels", json_pack("[s]", "stable"), e);
+	return release_put(obj, "channels", json_pack("[s]", "stable"), e);
 }
 
 /* Hardware rarely changes, so the release before says what this one fits. */
@@ -77,7 +78,7 @@ static int put_compatible(
 		return err_set(e, E_USAGE, "the first release must say --compatible");
 	for (size_t i = 0; i < newest->compatible_count; i++)
 		json_array_append_new(list, json_string(newest->compatible[i]));
-	return put(obj, "compatible", json_incref(list), e);
+	return release_put(obj, "compatible", json_incref(list), e);
 }
 
 static int put_identity(json_t *obj, const struct release_settings *s,
@@ -92,14 +93,14 @@ static int put_identity(json_t *obj, const struct release_settings *s,
 		release_parse_number(min_from, "--min-from", 0, id->release - 1, &from, e) < 0)
 		return -1;
 	if (put_number(obj, "schema", MANIFEST_SCHEMA, e) < 0 ||
-		put(obj, "product", json_string(id->product), e) < 0 ||
+		release_put(obj, "product", json_string(id->product), e) < 0 ||
 		put_channels(obj, s, e) < 0 ||
 		put_setting(obj, "version", s, RELEASE_VERSION, e) < 0 ||
 		put_number(obj, "release", id->release, e) < 0 ||
 		put_number(obj, "epoch", id->epoch, e) < 0 ||
 		put_number(obj, "min_from", from, e) < 0 ||
 		put_time(obj, "issued", id->issued, e) < 0 ||
-		put(obj, "requires", json_array(), e) < 0)
+		release_put(obj, "requires", json_array(), e) < 0)
 		return -1;
 	return put_compatible(obj, s, id->newest, e);
 }
@@ -166,7 +167,7 @@ static int put_notes(json_t *obj, const struct release_settings *s, struct err *
 	if (buf_add(&notes, "", 1, e) < 0)
 		return err_wrap(e, "notes");
 	fold((char *)notes.data);
-	return put(obj, "notes", json_string((char *)notes.data), e);
+	return release_put(obj, "notes", json_string((char *)notes.data), e);
 }
 
 /* SHA-256 of a document, in parts: a bill of materials may be large. */
@@ -211,7 +212,7 @@ static int put_document(
 			return err_wrap(e, "--%s", key);
 		if (!uri)
 			uri = base ? base + 1 : value;
-		return put(obj, key, json_pack("{s:s, s:s}", "uri", uri, "sha256", hex), e);
+		return release_put(obj, key, json_pack("{s:s, s:s}", "uri", uri, "sha256", hex), e);
 	}
 	if (uri)
 		return err_set(
@@ -220,7 +221,7 @@ static int put_document(
 		e->code = E_USAGE;
 		return err_wrap(e, "--%s", key);
 	}
-	return put(obj, key,
+	return release_put(obj, key,
 		json_pack("{s:s%, s:s}", "uri", value, (size_t)(split - value), "sha256",
 			split + sizeof(mark) - 1),
 		e);
@@ -234,7 +235,7 @@ static int put_facts(json_t *obj, const struct release_settings *s,
 	if (!class_name && !id->adopt)
 		return err_set(e, E_USAGE,
 			"say --class security, functional or mixed: users may want security alone");
-	if (put(obj, "class", json_string(class_name ? class_name : "functional"), e) < 0 ||
+	if (release_put(obj, "class", json_string(class_name ? class_name : "functional"), e) < 0 ||
 		put_setting(obj, "inseparable_reason", s, RELEASE_INSEPARABLE_REASON, e) < 0 ||
 		put_list(obj, "advisories", &s->value[RELEASE_ADVISORY], e) < 0 ||
 		put_list(obj, "cves", &s->value[RELEASE_CVE], e) < 0 ||
@@ -259,7 +260,7 @@ static int put_waves(json_t *rollout, const struct release_value *v, struct err 
 		json_array_append_new(
 			waves, json_pack("[i, I]", (int)percent, (json_int_t)seconds));
 	}
-	return put(rollout, "waves", json_incref(waves), e);
+	return release_put(rollout, "waves", json_incref(waves), e);
 }
 
 static int put_rollout(json_t *obj, const struct release_settings *s,
@@ -281,132 +282,10 @@ static int put_rollout(json_t *obj, const struct release_settings *s,
 		return -1;
 	snprintf(salt, sizeof(salt), "%s-%llu", id->product, (unsigned long long)id->release);
 	if (put_time(rollout, "start", at, e) < 0 ||
-		put(rollout, "salt", json_string(given ? given : salt), e) < 0 ||
+		release_put(rollout, "salt", json_string(given ? given : salt), e) < 0 ||
 		put_waves(rollout, &s->value[RELEASE_WAVE], e) < 0)
 		return -1;
-	return put(obj, "rollout", json_incref(rollout), e);
-}
-
-static int put_object(json_t *obj, const char *key, const struct plan_object *o, struct err *e)
-{
-	char hex[HASH_HEX_SIZE];
-
-	hash_to_hex(o->sha256, hex);
-	return put(obj, key,
-		json_pack("{s:s, s:I}", "sha256", hex, "length", (json_int_t)o->length), e);
-}
-
-/* A table, and its differences from older ones. */
-static int put_table(json_t *obj, const char *key, const struct plan_object *o,
-	const struct plan_differences *all, struct err *e)
-{
-	JSON_AUTO json_t *list = json_array();
-
-	if (put_object(obj, key, o, e) < 0)
-		return -1;
-	for (size_t i = 0; i < all->count; i++) {
-		const struct plan_difference *d = &all->from[i];
-		char base[HASH_HEX_SIZE];
-		char hex[HASH_HEX_SIZE];
-		hash_to_hex(d->base, base);
-		hash_to_hex(d->object.sha256, hex);
-		json_t *one = json_pack("{s:s, s:s, s:I}", "base", base, "sha256", hex, "length",
-			(json_int_t)d->object.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
-	}
-	return all->count > 0 ? put(json_object_get(obj, key), "from", json_incref(list), e) : 0;
-}
-
-/* The first parts of a table of frames. */
-static int put_firsts(json_t *frames, const struct plan_firsts *all, struct err *e)
-{
-	JSON_AUTO json_t *list = json_array();
-
-	for (size_t i = 0; i < all->count; i++) {
-		const struct plan_first *f = &all->first[i];
-		char hex[HASH_HEX_SIZE];
-		hash_to_hex(f->part.sha256, hex);
-		json_t *one = json_pack("{s:i, s:s, s:I}", "generations", (int)f->generations,
-			"sha256", hex, "length", (json_int_t)f->part.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
-	}
-	return all->count > 0 ? put(frames, "first", json_incref(list), e) : 0;
-}
-
-/* An object with a table of its own, below `table`. */
-static int put_with_table(json_t *obj, const char *key, const struct plan_object *o,
-	enum plan_encoding encoding, const char *table_key, const struct plan_object *table,
-	struct err *e)
-{
-	if (put_object(obj, key, o, e) < 0)
-		return -1;
-	json_t *member = json_object_get(obj, key);
-	if (put(member, "encoding", json_string(plan_encoding_name(encoding)), e) < 0)
-		return -1;
-	return put_object(member, table_key, table, e);
-}
-
-static int put_patches(json_t *obj, const struct plan_image *image, struct err *e)
-{
-	JSON_AUTO json_t *list = json_array();
-
-	for (size_t i = 0; i < image->patch_count; i++) {
-		const struct plan_patch *p = &image->patches[i];
-		char from[HASH_HEX_SIZE];
-		char hex[HASH_HEX_SIZE];
-		hash_to_hex(p->from, from);
-		hash_to_hex(p->patch.sha256, hex);
-		json_t *one = json_pack("{s:s, s:s, s:I}", "from", from, "sha256", hex, "length",
-			(json_int_t)p->patch.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
-		if (put_object(one, "table", &p->table, e) < 0)
-			return -1;
-	}
-	return image->patch_count > 0 ? put(obj, "patches", json_incref(list), e) : 0;
-}
-
-static int put_delta(json_t *obj, const struct plan_image *image, struct err *e)
-{
-	if (!image->has_delta)
-		return put_patches(obj, image, e);
-	if (put_table(obj, "index", &image->index, &image->index_from, e) < 0 ||
-		put_with_table(obj, "data", &image->data, image->data_encoding, "frames",
-			&image->frames, e) < 0)
-		return -1;
-	json_t *frames = json_object_get(json_object_get(obj, "data"), "frames");
-	if (put_firsts(frames, &image->frames_first, e) < 0)
-		return -1;
-	return put_patches(obj, image, e);
-}
-
-static int put_image(json_t *list, const struct plan_image *image, struct err *e)
-{
-	JSON_AUTO json_t *obj = json_object();
-
-	if (put(obj, "name", json_string(image->name), e) < 0 ||
-		put(obj, "format", json_string(plan_format_name(image->format)), e) < 0 ||
-		put_number(obj, "size", image->size, e) < 0 ||
-		put(obj, "leaf_hash", json_string(hash_alg_name(image->leaf_alg)), e) < 0 ||
-		put_table(obj, "leaves", &image->leaves, &image->leaves_from, e) < 0 ||
-		put_with_table(obj, "full", &image->full, image->encoding, "pieces", &image->pieces,
-			e) < 0 ||
-		put_delta(obj, image, e) < 0)
-		return -1;
-	return json_array_append(list, obj) < 0 ? err_set(e, E_NOMEM, "no memory") : 0;
-}
-
-static int put_images(json_t *obj, const struct plan_image *images, size_t count, struct err *e)
-{
-	JSON_AUTO json_t *list = json_array();
-
-	for (size_t i = 0; i < count; i++) {
-		if (put_image(list, &images[i], e) < 0)
-			return -1;
-	}
-	return put(obj, "images", json_incref(list), e);
+	return release_put(obj, "rollout", json_incref(rollout), e);
 }
 
 int release_manifest(const struct release_settings *s, const struct release_identity *id,
@@ -416,7 +295,7 @@ int release_manifest(const struct release_settings *s, const struct release_iden
 	JSON_AUTO json_t *obj = json_object();
 
 	if (put_identity(obj, s, id, e) < 0 || put_facts(obj, s, id, e) < 0 ||
-		put_rollout(obj, s, id, e) < 0 || put_images(obj, images, count, e) < 0)
+		put_rollout(obj, s, id, e) < 0 || release_put_images(obj, images, count, e) < 0)
 		return -1;
 	AUTO_FREE char *text = json_dumps(obj, JSON_INDENT(1));
 	if (!text)
