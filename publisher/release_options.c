@@ -36,7 +36,7 @@ const struct verb_option release_options[] = {
 	[RELEASE_LEAF_HASH] = {"--leaf-hash", "HASH", "sha256 (default) or sha512-256 (faster on old ARM cores)"},
 	[RELEASE_INDEX] = {"--index", "KIND", "of the index: blocks, chunks (content-defined), or auto (default)"},
 	[RELEASE_NO_DELTA] = {"--no-delta", NULL, "no index and data: every device fetches the whole image"},
-	[RELEASE_PATCH_FROM] = {"--patch-from", "RELEASE,…", "also make patches from these releases, for images up to 1 GiB; may be repeated"},
+	[RELEASE_PATCH_FROM] = {"--patch-from", "RELEASE,…", "also make patches from these releases (previous = the one before), for images up to 1 GiB; may be repeated"},
 	[RELEASE_TABLES_FROM] = {"--tables-from", "N", "also make differences of the tables from so many releases before; 0 to 8, default 4"},
 	[RELEASE_THREADS] = {"--threads", "N", "default: one for each processor; does not change the result"},
 	[RELEASE_OPTION_COUNT] = {NULL, NULL, NULL},

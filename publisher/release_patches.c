@@ -44,26 +44,41 @@ static bool has_release(const struct release_patches *f, uint64_t release)
 	return false;
 }
 
+/* By its number or as "previous"; *out is NULL for a first release, which has none before it. */
+static int find_release(struct publisher *p, const char *product, const char *text,
+	struct manifest **out, struct err *e)
+{
+	uint64_t release = 0;
+
+	if (strcmp(text, "previous") == 0)
+		return history_newest(p, product, out, e);
+	if (release_parse_number(text, "--patch-from", 1, UINT64_C(1) << 53, &release, e) < 0)
+		return -1;
+	if (history_find(p, product, release, out, e) < 0)
+		return err_wrap(e, "--patch-from");
+	return 0;
+}
+
 int release_patches_find(struct publisher *p, const char *product, const struct release_settings *s,
 	struct release_patches *out, struct err *e)
 {
 	const struct release_value *v = &s->value[RELEASE_PATCH_FROM];
-	uint64_t release = 0;
 
 	if (v->count > 0 && !HAVE_PATCH)
 		return err_set(e, E_USAGE, "--patch-from: patches are not in this build");
 	if (v->count > PLAN_PATCHES_MAX)
 		return err_set(e, E_USAGE, "--patch-from: more than %d releases", PLAN_PATCHES_MAX);
 	for (size_t i = 0; i < v->count; i++) {
-		if (release_parse_number(
-			    v->text[i], "--patch-from", 1, UINT64_C(1) << 53, &release, e) < 0)
+		AUTO_MANIFEST struct manifest *from = NULL;
+		if (find_release(p, product, v->text[i], &from, e) < 0)
 			return -1;
-		if (has_release(out, release))
+		if (!from)
+			continue;
+		if (has_release(out, from->plan.release))
 			return err_set(e, E_USAGE,
-				"--patch-from: release %" PRIu64 " is given twice", release);
-		if (history_find(p, product, release, &out->from[out->count], e) < 0)
-			return err_wrap(e, "--patch-from");
-		out->count++;
+				"--patch-from: release %" PRIu64 " is given twice",
+				from->plan.release);
+		out->from[out->count++] = steal_ptr(from);
 	}
 	return 0;
 }

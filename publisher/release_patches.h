@@ -18,7 +18,8 @@ struct release_patches {
 };
 
 /*
- * Reads --patch-from and the manifests of these releases, before the long work.
+ * Reads --patch-from and the manifests of these releases, before the long work. "previous" is
+ * the newest one that there is, and nothing for a first release.
  * E_USAGE (no number, too many, the same twice, no patches in this build), E_NOTFOUND.
  */
 int release_patches_find(struct publisher *p, const char *product, const struct release_settings *s,

@@ -403,7 +403,7 @@ tap_check "nothing was asked for" test "$(wc -l <"$SERVER_DIR/access.log")" -eq 
 
 # --- A patch -----------------------------------------------------------------------------------------------
 NEW=6
-release 6 --patch-from 5
+release 6 --patch-from previous
 patch=$(jq -r '.images[0].patches[0].sha256' "$P"/targets/demo/releases/*.6.json)
 patch=$P/objects/${patch:0:2}/$patch
 device_at 5

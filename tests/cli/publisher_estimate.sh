@@ -49,7 +49,8 @@ nothing_left() {
 }
 
 repo --quiet --product demo init >/dev/null
-make_release a
+tap_check "a first release has none before it to make a patch from" \
+	make_release a --patch-from previous
 make_release b
 repo --quiet publish
 make_release b
@@ -140,6 +141,7 @@ tap_check "and on one with the same image" is "$(line patch | grep -c '<- this w
 tap_check "the repository with it is good" repo verify
 tap_refuse "a patch from no release" 33 "no release 9" make_said b --patch-from 9
 tap_refuse "twice from the same" 2 "given twice" make_said b --patch-from 1,1
+tap_refuse "twice, once by its word" 2 "release 5 is given twice" make_said b --patch-from previous,5
 tap_refuse "from what is no number" 2 "--patch-from" make_said b --patch-from last
 head -c 2097152 /dev/urandom >"$T/new"
 make_said new --patch-from 1
