@@ -40,15 +40,27 @@ module_of() {
 }
 
 # Unit tests, nearest first: those of the module that share a word with the file's name
-# (http_reader.c: poll_http_test, poll_reader_test), its others, those of who uses it.
+# (http_reader.c: poll_http_test, poll_reader_test), those that include its header, those that
+# share a word with a file that does, the module's others, those of who uses it.
 tests_near() { # MODULE FILE
-	words=$(basename "$2" .c | tr '_' '|')
+	header="\"${2%.c}.h\""
 	{
-		find_tests "$1" | grep -E "_($words)s?_" || true
+		tests_of_file "$1" "$2"
+		find_tests "$1" | while read -r t; do
+			! grep -qF "$header" "tests/unit/$t.c" || echo "$t"
+		done
+		for f in $(grep -lF "$header" "$(dirname "$2")"/*.c); do
+			tests_of_file "$1" "$f"
+		done
 		find_tests "$1"
 		find_tests agent
 		find_tests publisher
 	} | awk '!seen[$0]++'
+}
+
+tests_of_file() { # MODULE FILE
+	words=$(basename "$2" .c | tr '_' '|')
+	find_tests "$1" | grep -E "_($words)s?_" || true
 }
 
 find_tests() { # MODULE
@@ -72,18 +84,9 @@ scripts_near() { # MODULE
 		-e '/portable.sh' -e '/deps.sh'
 }
 
-# Does the test go red, and is it green without the mutant? A test that does not even link for
-# this file is no witness.
-unit_kills() { # DIR TEST
-	$MAKE_COMMAND -s MUTANT_DIR="$1" "$1/$2" >"$1/log" 2>&1 || {
-		cat "$1/log"
-		exit 2
-	}
-	if timeout 120 "$1/$2" >"$1/log" 2>&1; then return 1; fi
-	timeout 120 "$PAWL_BUILD/tests/unit/$2" >"$1/log" 2>&1 || {
-		echo "red without a mutant: $2"
-		return 1
-	}
+# How long a test may take. What then still runs is red, but is shown, as it may just be slow.
+run_unit() { # FOLDER OF THE TEST, TEST
+	timeout 120 "$1/$2" >"$dir/log" 2>&1
 }
 
 run_script() { # FOLDER OF THE PROGRAMS, SCRIPT
@@ -91,18 +94,41 @@ run_script() { # FOLDER OF THE PROGRAMS, SCRIPT
 		timeout 600 bash "$2" >"$dir/log" 2>&1
 }
 
-# Scripts depend on more than the programs: red with, green without, red again.
-script_kills() { # DIR SCRIPT
-	if run_script "$1" "$2"; then return 1; fi
-	run_script "$PAWL_BUILD" "$2" || {
-		echo "red without a mutant: $2"
+# Red with the mutant, green without, red again: a test that fails now and then is no witness.
+# Says it in $how when both were the time limit's doing.
+kills() { # run_unit|run_script, FOLDER WITHOUT THE MUTANT, TEST
+	how=
+	if "$1" "$dir" "$3"; then return 1; fi
+	is_green "$@" || {
+		echo "red without a mutant: $3"
 		return 1
 	}
-	! run_script "$1" "$2"
+	if "$1" "$dir" "$3"; then
+		echo "red only once for $name: $3"
+		return 1
+	elif [ $? -eq 124 ]; then
+		how=" (time limit)"
+	fi
+}
+
+# Asked again after ten minutes, as the disk may have become full since.
+is_green() { # as kills
+	mark=$PAWL_BUILD/mutants/green-$(basename "$3")
+	[ -z "$(find "$mark" -mmin -10 2>/dev/null)" ] || return 0
+	"$1" "$2" "$3" && touch "$mark"
+}
+
+# A test that does not even link for this file is no witness.
+link_unit() { # TEST
+	$MAKE_COMMAND -s MUTANT_DIR="$dir" "$dir/$1" >"$dir/log" 2>&1 || {
+		cat "$dir/log"
+		exit 2
+	}
 }
 
 # Prints "killed NAME by TEST" or "SURVIVED NAME".
 run_one() { # NAME FILE
+	name=$1
 	grep -qF "MUST(\"$1\"" "$2" || {
 		echo "mutants: $1 is not in $2" >&2
 		exit 2
@@ -112,22 +138,30 @@ run_one() { # NAME FILE
 	mkdir -p "$dir"
 	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_NAME="$1" MUTANT_FILE="$2" "$dir/mutant.o"
 	for t in $(tests_near "$(module_of "$2")" "$2"); do
-		if unit_kills "$dir" "$t"; then
-			echo "killed $1 by $t"
+		link_unit "$t"
+		if kills run_unit "$PAWL_BUILD/tests/unit" "$t"; then
+			echo "killed $1 by $t$how"
 			rm -rf "$dir"
 			return
 		fi
 	done
 	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_FILE="$2" "$dir/pawl" "$dir/pawl-repo" >/dev/null
 	for t in $(scripts_near "$(module_of "$2")"); do
-		if script_kills "$dir" "$t"; then
-			echo "killed $1 by $t"
+		if kills run_script "$PAWL_BUILD" "$t"; then
+			echo "killed $1 by $t$how"
 			rm -rf "$dir"
 			return
 		fi
 	done
 	echo "SURVIVED $1 in $2"
 	rm -rf "$dir"
+}
+
+# Tests flush what they write, which is most of the time that they take: let it be cheap.
+scratch_in_memory() {
+	[ -z "${TMPDIR:-}" ] && TMPDIR=$(mktemp -d /dev/shm/pawl-mutants.XXXXXX 2>/dev/null) || return 0
+	export TMPDIR
+	trap 'rm -rf "$TMPDIR"' EXIT
 }
 
 run_all() { # [NAME...]
@@ -143,6 +177,8 @@ run_all() { # [NAME...]
 		}
 	fi
 	results=$PAWL_BUILD/mutants.txt
+	scratch_in_memory
+	rm -f "$PAWL_BUILD"/mutants/green-*
 	# xargs ends with 123 when a mutant could not be built or linked.
 	printf '%s\n' "$names" | xargs -P "$(nproc)" -L 1 sh "$0" one | tee "$results"
 	total=$(printf '%s\n' "$names" | wc -l)
