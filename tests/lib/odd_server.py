@@ -45,7 +45,7 @@ Leading segments "~NAME[,ARG...]" make the answer odd and may be chained:
   html                200 with a HTML page
   redirect,URL        302; the rest of the path is added to URL
   location,BYTES      302 with exactly these bytes (CR, LF, anything)
-  loop                302 to itself
+  loop                302 to itself, 20 times: who has no limit shall not hang for ever
   only,TEXT           the other words count only where the rest of the path has TEXT
 
 GET /log gives a JSON list of all requests: method, path, headers of interest,
@@ -189,7 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "silence" in odd:
             self.wait(60)
             raise Cut()
-        if "loop" in odd:
+        if "loop" in odd and self.count <= 20:
             return self.redirect(self.path)
         if "redirect" in odd:
             return self.redirect(odd["redirect"][0] + self.rest)
