@@ -116,7 +116,7 @@ static int check_snapshot_rollback(const struct role *old, const struct role *ne
 	json_t *entry;
 
 	json_object_foreach (json_object_get(old->body, "meta"), file, entry) {
-		if (!MUST("snapshot.removal", json_object_get(now, file)))
+		if (!MUST("snapshot.removal", json_object_get(now, file) != NULL))
 			return err_set(e, E_ROLLBACK, "snapshot: no longer lists \"%.80s\"", file);
 		if (role_find_meta(old, file, &was, e) < 0 || role_find_meta(new, file, &is, e) < 0)
 			return -1;
