@@ -49,12 +49,14 @@ tests_near() { # MODULE FILE
 		find_tests "$1" | while read -r t; do
 			! grep -qF "$header" "tests/unit/$t.c" || echo "$t"
 		done
-		for f in $(grep -lF "$header" "$(dirname "$2")"/*.c); do
+		grep -lF "$header" "$(dirname "$2")"/*.c | while read -r f; do
 			tests_of_file "$1" "$f"
 		done
 		find_tests "$1"
 		find_tests agent
-		find_tests publisher
+		case $1 in # as USES_publisher in the Makefile
+		trust | plan | slot | base) find_tests publisher ;;
+		esac
 	} | awk '!seen[$0]++'
 }
 
@@ -69,19 +71,21 @@ find_tests() { # MODULE
 	done
 }
 
-# Scripts in the order in which they are likely to notice something.
-scripts_near() { # MODULE
+# Scripts: for the agent the one that is about its checks, then those that have a word of the
+# check's name in theirs, then those that say it most often ("not" and such do not count).
+scripts_near() { # MODULE NAME
+	words=$(echo "${2#*.}" | tr -s '.-' '\n' | grep '....' | paste -s -d'|')
 	{
-		case $1 in
-		trust | plan) ls tests/hostile/meta_*.sh ;;
-		poll) ls tests/hostile/net_*.sh tests/hostile/bundle_*.sh ;;
-		slot) ls tests/hostile/bundle_o*.sh tests/hostile/dev_slots.sh ;;
-		publisher) ls tests/cli/publisher_*.sh ;;
-		*) ls tests/cli/agent_*.sh ;;
-		esac
-		ls tests/cli/agent_checks.sh tests/hostile/*.sh tests/cli/*.sh tests/crash/*.sh
-	} | awk '!seen[$0]++' | grep -v -e '/mutants.sh' -e '/kconfig.sh' -e '/install.sh' \
-		-e '/portable.sh' -e '/deps.sh'
+		[ "$1" != agent ] || echo tests/cli/agent_checks.sh
+		find_scripts | grep -E "_($words)" || true
+		find_scripts | xargs grep -ciE "$words" | sort -s -t: -k2,2nr | cut -d: -f1
+	} | awk '!seen[$0]++'
+}
+
+find_scripts() {
+	printf '%s\n' tests/hostile/*.sh tests/cli/*.sh tests/crash/*.sh |
+		grep -v -e '/mutants.sh' -e '/kconfig.sh' -e '/install.sh' -e '/portable.sh' \
+			-e '/deps.sh'
 }
 
 # How long a test may take. What then still runs is red, but is shown, as it may just be slow.
@@ -146,7 +150,7 @@ run_one() { # NAME FILE
 		fi
 	done
 	$MAKE_COMMAND -s MUTANT_DIR="$dir" MUTANT_FILE="$2" "$dir/pawl" "$dir/pawl-repo" >/dev/null
-	for t in $(scripts_near "$(module_of "$2")"); do
+	for t in $(scripts_near "$(module_of "$2")" "$1"); do
 		if kills run_script "$PAWL_BUILD" "$t"; then
 			echo "killed $1 by $t$how"
 			rm -rf "$dir"
