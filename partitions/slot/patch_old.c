@@ -2,6 +2,8 @@
 /* A window on the old image. */
 #include "partitions/slot/patch_old.h"
 
+#include <assert.h>
+
 #include "agent/base/must.h"
 #include "partitions/slot/format.h"
 
@@ -57,6 +59,7 @@ static size_t read_size(const struct patch_old *o, uint64_t from, uint64_t to)
 int patch_old_get(struct patch_old *o, uint64_t at, uint64_t want, const uint8_t **data,
 	size_t *len, struct err *e)
 {
+	assert(at < o->size); /* the steps have seen to it; there are no bytes to be had there */
 	if (at < o->from || at >= o->from + o->len) {
 		uint64_t from = at - at % SLOT_BLOCK_SIZE;
 		size_t size = read_size(o, from, at + want);
