@@ -629,7 +629,7 @@ static void a_lock_that_is_held_is_busy_and_not_for_ever(void **state)
 	struct boot *b = open_boot(&f, "uboot");
 	int fd = open(ENV_LOCK_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	assert_true(fd >= 0);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
 	assert_int_equal(boot_read(b, &facts, &e), -1);
 	assert_int_equal(e.code, E_BUSY);
 	assert_int_equal(boot_cancel(b, 0, &e), -1);

@@ -194,7 +194,7 @@ static void a_file_that_another_process_fills_is_busy(void **state)
 
 	(void)state;
 	int fd = open(b.path, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
 	assert_int_equal(slot_open_target(&b, needed, 1, &a, 1, &t, &e), -1);
 	assert_int_equal(e.code, E_BUSY);
 	assert_non_null(strstr(e.text, b.path));
