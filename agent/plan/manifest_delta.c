@@ -11,7 +11,7 @@
 /* The same numbers as in partitions/slot/index.h and patch.h, which plan may not include. */
 #define INDEX_HEAD      UINT64_C(20)
 #define ENTRIES_MAX     (UINT64_C(1) << 22)
-#define ENTRY_BYTES     UINT64_C(1024) /* an index has at most one entry for so much image */
+#define ENTRY_BYTES     UINT64_C(512) /* an index has at most one entry for so much image */
 #define FRAMES_HEAD     UINT64_C(20)
 #define FRAMES_ENTRY    UINT64_C(41)
 #define FRAME_BYTES     (UINT64_C(128) * 1024) /* all frames but a generation's last hold more */

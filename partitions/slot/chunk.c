@@ -82,6 +82,16 @@ static bool goes_below(const struct chunk_gear *gear, const uint8_t *data, size_
 	return h < below;
 }
 
+/* Does what ends here end a file, or a directory of ext4 that has check sums? */
+static bool ends_block(const uint8_t *data, size_t end)
+{
+	static const uint8_t directory[] = {0x0c, 0, 0, 0xde};
+
+	return end >= CHUNK_TAIL &&
+	       (slot_is_zero(data + end - CHUNK_TAIL, CHUNK_TAIL) ||
+		       memcmp(data + end - CHUNK_TAIL, directory, sizeof(directory)) == 0);
+}
+
 /* Is there a cut before byte `to`? g->at is behind it, or `to`. */
 static bool find_cut(
 	const struct chunk_gear *gear, const uint8_t *data, size_t to, struct gearing *g)
@@ -95,9 +105,25 @@ static bool find_cut(
 	return false;
 }
 
-uint32_t chunk_next(const struct chunk_gear *gear, const uint8_t *data, size_t len)
+/* Is there a cut before byte `to`, or behind it? Moves *block, the end of the block that comes next. */
+static bool find_end(const struct chunk_gear *gear, const uint8_t *data, size_t to, size_t *block,
+	struct gearing *g)
+{
+	for (; *block <= to; *block += SLOT_BLOCK_SIZE) {
+		if (find_cut(gear, data, *block, g))
+			return true;
+		if (ends_block(data, *block)) {
+			g->at = *block;
+			return true;
+		}
+	}
+	return find_cut(gear, data, to, g);
+}
+
+uint32_t chunk_next(const struct chunk_gear *gear, const uint8_t *data, size_t len, uint64_t offset)
 {
 	size_t limit = len < SLOT_CHUNK_MAX ? len : SLOT_CHUNK_MAX;
+	size_t block = SLOT_BLOCK_SIZE - (size_t)(offset % SLOT_BLOCK_SIZE);
 	struct gearing g = {.at = CHUNK_MIN - MEMORY};
 	size_t row = 0;
 
@@ -109,7 +135,7 @@ uint32_t chunk_next(const struct chunk_gear *gear, const uint8_t *data, size_t l
 		bool ends = find_row(data, at, limit, &row);
 		size_t to = ends ? row + CHUNK_ZEROS - 1 : at + STEP;
 		/* What ends behind the beginning of a row, before its end, ends first. */
-		if (find_cut(gear, data, to < limit ? to : limit, &g))
+		if (find_end(gear, data, to < limit ? to : limit, &block, &g))
 			return (uint32_t)g.at;
 		if (ends)
 			return (uint32_t)row;

@@ -15,6 +15,7 @@ struct chunk_stream {
 	/* Less than one longest entry between two calls, and room to complete any that begins there. */
 	struct pages held;
 	size_t used;
+	uint64_t offset; /* in the stream, of the entry that comes next */
 };
 
 int chunk_stream_make(const struct chunk_sink *sink, struct chunk_stream **out, struct err *e)
@@ -43,10 +44,11 @@ void chunk_stream_free(struct chunk_stream *s)
 /* One entry at `data`; moves *at behind it. */
 static int cut(struct chunk_stream *s, const uint8_t *data, size_t len, size_t *at, struct err *e)
 {
-	uint32_t n = chunk_next(&s->gear, data + *at, len - *at);
+	uint32_t n = chunk_next(&s->gear, data + *at, len - *at, s->offset);
 	int rc = s->sink.take(s->sink.ctx, data + *at, n, e);
 
 	*at += n;
+	s->offset += n;
 	return rc;
 }
 
@@ -102,5 +104,6 @@ int chunk_stream_end(struct chunk_stream *s, struct err *e)
 			return -1;
 	}
 	s->used = 0;
+	s->offset = 0;
 	return 0;
 }

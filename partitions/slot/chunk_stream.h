@@ -25,5 +25,8 @@ void chunk_stream_free(struct chunk_stream *s);
 /* The next bytes, any number of them. Fails as the sink does. */
 int chunk_stream_add(struct chunk_stream *s, const uint8_t *data, size_t len, struct err *e);
 
-/* It ends here: gives out what was held back. What is added then begins a new one. */
+/*
+ * It ends here: gives out what was held back. What is added then begins a new one, which in
+ * the image begins with a block of 4 KiB.
+ */
 int chunk_stream_end(struct chunk_stream *s, struct err *e);

@@ -535,9 +535,9 @@ static void fields_of_the_delta_are_as_strict_as_others(void **state)
 static void lengths_of_the_delta_are_what_the_size_permits(void **state)
 {
 	(void)state;
-	/* 4101 entries: at most one for each KiB, and one more. */
-	expect_length("images.0.index", 20 + 4101 * 10 + 513 + 2051, E_OK);
-	expect_length("images.0.index", 20 + 4101 * 10 + 513 + 2051 + 1, E_META);
+	/* 8201 entries: at most one for each 512 bytes, and one more. */
+	expect_length("images.0.index", 20 + 8201 * 10 + 1026 + 4101, E_OK);
+	expect_length("images.0.index", 20 + 8201 * 10 + 1026 + 4101 + 1, E_META);
 	/* 48 frames: one for each 128 KiB, and one for each generation. */
 	expect_length("images.0.data.frames", 20 + 48 * 41, E_OK);
 	expect_length("images.0.data.frames", 20 + 49 * 41, E_META);

@@ -55,12 +55,16 @@ static void make_mixture(uint64_t seed)
 		if (len > SIZE - at)
 			len = (uint32_t)(SIZE - at);
 		memset(data + at, byte, len);
+		/* Now and then it is a directory that ends with its block. */
+		if (at + len >= 8 && random_below(2) == 0)
+			memcpy(data + (at + len) / 4096 * 4096 - ((at + len) >= 4096 ? 8 : 0),
+				"\x0c\0\0\xde", 4);
 		at += len + (random_below(3) == 0 ? random_below(3) : random_below(9000));
 	}
 }
 
 /* The rule word by word, byte by byte. */
-static uint32_t by_the_book(const uint8_t *p, size_t len)
+static uint32_t by_the_book(const uint8_t *p, size_t len, uint64_t offset)
 {
 	size_t limit = len < 65536 ? len : 65536;
 	size_t zeros = 0;
@@ -80,6 +84,9 @@ static uint32_t by_the_book(const uint8_t *p, size_t len)
 		h = 2 * h + (n == 1 ? slot_match_hash(text, 10) : gear.of[p[n - 1]]);
 		if (n > 1024 && h >> (64 - (n > 3072 ? 10 : 13)) == 0)
 			return (uint32_t)n;
+		if ((offset + n) % 4096 == 0 && n >= 8 &&
+			(zeros >= 8 || memcmp(p + n - 8, "\x0c\0\0\xde", 4) == 0))
+			return (uint32_t)n;
 	}
 	return (uint32_t)limit;
 }
@@ -87,6 +94,7 @@ static uint32_t by_the_book(const uint8_t *p, size_t len)
 static void the_rule_is_the_documented_one(void **state)
 {
 	size_t rows = 0;
+	size_t blocks = 0;
 
 	(void)state;
 	assert_true(gear.of[0] == slot_match_hash("pawl-gear\0", 10));
@@ -94,15 +102,17 @@ static void the_rule_is_the_documented_one(void **state)
 	for (uint64_t seed = 1; seed < 12; seed++) {
 		make_mixture(seed);
 		for (size_t at = 0; at < SIZE;) {
-			uint32_t n = chunk_next(&gear, data + at, SIZE - at);
-			if (n != by_the_book(data + at, SIZE - at))
+			uint32_t n = chunk_next(&gear, data + at, SIZE - at, at);
+			if (n != by_the_book(data + at, SIZE - at, at))
 				fail_msg("seed %u, byte %zu: %u, and not %u", (unsigned)seed, at, n,
-					by_the_book(data + at, SIZE - at));
+					by_the_book(data + at, SIZE - at, at));
+			blocks += n < SIZE - at && (at + n) % 4096 == 0;
 			rows += n >= CHUNK_ZEROS && slot_is_zero(data + at, n);
 			at += n;
 		}
 	}
 	assert_true(rows > 50);
+	assert_true(blocks > 50);
 }
 
 static void every_beginning_and_every_end_follows_the_rule(void **state)
@@ -112,20 +122,21 @@ static void every_beginning_and_every_end_follows_the_rule(void **state)
 	(void)state;
 	make_mixture(77);
 	for (size_t at = 0; at < 40000; at += 31)
-		assert_int_equal(
-			chunk_next(&gear, data + at, SIZE - at), by_the_book(data + at, SIZE - at));
+		assert_int_equal(chunk_next(&gear, data + at, SIZE - at, at),
+			by_the_book(data + at, SIZE - at, at));
 	for (size_t len = 1; len < 6000; len++)
-		assert_int_equal(
-			chunk_next(&gear, data + 1000, len), by_the_book(data + 1000, len));
+		assert_int_equal(chunk_next(&gear, data + 1000, len, len),
+			by_the_book(data + 1000, len, len));
 	/* A row of zeros on each side of where it counts, at each place of a step. */
 	make_noise(3);
 	for (uint32_t at = 0; at < 4200; at += at < 40 ? 1 : 13) {
 		memcpy(was, data + at, sizeof(was));
 		for (uint32_t row = CHUNK_ZEROS - 2; row <= CHUNK_ZEROS + 2; row++) {
 			memset(data + at, 0, row);
-			assert_int_equal(chunk_next(&gear, data, SIZE), by_the_book(data, SIZE));
 			assert_int_equal(
-				chunk_next(&gear, data, at + row), by_the_book(data, at + row));
+				chunk_next(&gear, data, SIZE, at), by_the_book(data, SIZE, at));
+			assert_int_equal(chunk_next(&gear, data, at + row, 9),
+				by_the_book(data, at + row, 9));
 		}
 		memcpy(data + at, was, sizeof(was));
 	}
@@ -140,7 +151,7 @@ static void the_rule_does_not_change(void **state)
 	(void)state;
 	make_noise(1);
 	for (size_t i = 0; i < 4; at += n[i++])
-		n[i] = chunk_next(&gear, data + at, SIZE - at);
+		n[i] = chunk_next(&gear, data + at, SIZE - at, at);
 	assert_int_equal(n[0], 3849);
 	assert_int_equal(n[1], 4301);
 	assert_int_equal(n[2], 4059);
@@ -174,7 +185,7 @@ static void expect_cuts_of(const struct taken *t, size_t size)
 	size_t i = 0;
 
 	for (size_t at = 0; at < size; i++) {
-		uint32_t n = chunk_next(&gear, data + at, size - at);
+		uint32_t n = chunk_next(&gear, data + at, size - at, at);
 		assert_true(i < t->count);
 		assert_int_equal(t->length[i], n);
 		assert_true(t->hash[i] == slot_match_hash(data + at, n));

@@ -121,9 +121,9 @@ static inline void rig_cut(struct image *m, bool content_defined)
 	assert_non_null(m->items);
 	for (uint64_t at = 0; at < m->size; at += m->items[m->count++].length) {
 		struct slot_index_item *item = &m->items[m->count];
-		item->length = content_defined
-				       ? chunk_next(&gear, m->content + at, (size_t)(m->size - at))
-				       : BLOCK;
+		item->length = content_defined ? chunk_next(&gear, m->content + at,
+							 (size_t)(m->size - at), at)
+					       : BLOCK;
 		item->zero = slot_is_zero(m->content + at, item->length);
 		item->generation = item->zero ? 0 : (uint8_t)(m->count / 23 % 4 * 5);
 		item->hash = item->zero ? 0 : slot_match_hash(m->content + at, item->length);
