@@ -27,7 +27,7 @@ struct choice_facts {
 	enum plan_format format;
 	bool packed; /* raw content of a kind that moves (image_probe.h) */
 	bool possible[CUTTER_KINDS]; /* few enough entries */
-	bool tried[CUTTER_KINDS]; /* compared with the release before; `cost` holds */
+	bool tried[CUTTER_KINDS]; /* content of the release before is known; both: `cost` holds */
 	uint64_t cost[CUTTER_KINDS]; /* predicted bytes for a device on the release before */
 	bool before_has_index; /* the image in the release before */
 	enum cutter_kind before; /* its kind */

@@ -13,6 +13,7 @@
 #include "publisher/data.h"
 #include "publisher/entries.h"
 #include "publisher/object.h"
+#include "publisher/trial.h"
 
 #define CHUNK (1024u * 1024)
 
@@ -92,24 +93,28 @@ static int cut_entries(struct making_delta *m, struct err *e)
 }
 
 /*
- * New content at the rate at which the whole image compresses, and the index: of one of the
- * same kind before, what is new comes as the difference.
+ * New content, compressed, and the index: of one of the same kind before, what is new comes
+ * as the difference. Not at the rate of the whole image: new inodes of an ext4 are many
+ * bytes and compress to nearly nothing, new programs do not.
  */
-static uint64_t predict(
-	const struct making_delta *m, enum cutter_kind kind, const struct plan_image *image)
+static int predict(
+	const struct making_delta *m, enum cutter_kind kind, uint64_t *cost, struct err *e)
 {
 	const struct entries *l = &m->entries[kind];
-	uint64_t fresh = entries_fresh(l, &m->before.content[kind]);
+	const struct index_set *before = &m->before.content[kind];
 	double content = (double)(l->stored_bytes ? l->stored_bytes : 1);
-	double rate = (double)image->full.length / content;
 	double index = (double)entries_index_size(l, kind == CUTTER_CHUNKS);
+	uint64_t fresh = 0;
 
+	if (trial_fresh(m->source, l, before, &fresh, e) < 0)
+		return -1;
 	if (m->before.has_index && m->before.kind == kind)
-		index *= (double)fresh / content;
-	return (uint64_t)((double)fresh * rate + index);
+		index *= (double)entries_fresh(l, before) / content;
+	*cost = fresh + (uint64_t)index;
+	return 0;
 }
 
-static void choose(struct making_delta *m, const struct plan_image *image)
+static int choose(struct making_delta *m, const struct plan_image *image, struct err *e)
 {
 	struct choice_facts f = {.wish = m->source->request->index,
 		.format = image->format,
@@ -120,13 +125,17 @@ static void choose(struct making_delta *m, const struct plan_image *image)
 	for (int k = 0; k < CUTTER_KINDS; k++) {
 		f.possible[k] = m->wanted[k] && !m->entries[k].too_many;
 		f.tried[k] = f.possible[k] && m->before.known[k];
-		if (f.tried[k])
-			f.cost[k] = predict(m, (enum cutter_kind)k, image);
+	}
+	bool both = f.tried[CUTTER_BLOCKS] && f.tried[CUTTER_CHUNKS];
+	for (int k = 0; both && k < CUTTER_KINDS; k++) {
+		if (predict(m, (enum cutter_kind)k, &f.cost[k], e) < 0)
+			return -1;
 	}
 	choice_make(&f, &m->choice);
 	tell(m, false, "index of %s: %s", choice_kind_name(m->choice.kind), m->choice.why);
 	if (m->before.missing[0])
 		tell(m, true, "%s; devices may fetch more for it", m->before.missing);
+	return 0;
 }
 
 static int write_index(
@@ -195,6 +204,7 @@ int image_add_delta(const struct image_source *s, bool packed, int objects_dir,
 		return 0;
 	if (before_load(r->before, r->name, m.wanted, &m.before, e) < 0)
 		return err_wrap(e, "image %s: --no-delta does without the release before", r->name);
-	choose(&m, image);
+	if (choose(&m, image, e) < 0)
+		return -1;
 	return make_delta(&m, objects_dir, image, e);
 }

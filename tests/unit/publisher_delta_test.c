@@ -352,6 +352,44 @@ static void everything_shifted_goes_over_to_chunks(void **state)
 	assert_int_equal(chain_age(&t, SIZE), 2);
 }
 
+/* 1.5 MiB of it are text, which compresses to little. */
+static void write_text(uint8_t *out, size_t len)
+{
+	char line[32];
+
+	for (size_t at = 0, n = 0; at < len; at += n) {
+		n = (size_t)snprintf(line, sizeof(line), "line %zu of the text\n", at);
+		n = n < len - at ? n : len - at;
+		memcpy(out + at, line, n);
+	}
+}
+
+/*
+ * Files change places, and text moves by a byte: in blocks more is new than in chunks, but all
+ * of it is text.
+ */
+static void what_compresses_well_counts_for_little(void **state)
+{
+	AUTO_MANIFEST struct manifest *one = NULL;
+	AUTO_MANIFEST struct manifest *two = NULL;
+	AUTO_DELTA struct delta_tables t = {0};
+	size_t files = SIZE / 2;
+
+	(void)state;
+	write_text(image + files, 2 * SIZE - files);
+	one = chain_release(&chain, image, 2 * SIZE, "raw", NULL);
+	for (size_t at = 0; at < files; at += BLOCK)
+		memcpy(other + at, image + (at * 5 + 3 * (size_t)BLOCK) % files, BLOCK);
+	other[files] = '!';
+	memcpy(other + files + 1, image + files, 2 * SIZE - files - 1);
+	two = chain_release(&chain, other, 2 * SIZE, "raw", NULL);
+	chain_load(&chain, two, &t);
+	assert_non_null(
+		strstr(chain.notes, "index of blocks: from the release before, blocks cost"));
+	assert_false(t.index.content_defined);
+	chain_check(&chain, two, other, 2 * SIZE);
+}
+
 static void objects_that_are_elsewhere_are_said_and_forgiven(void **state)
 {
 	AUTO_MANIFEST struct manifest *one = NULL;
@@ -494,6 +532,8 @@ int main(void)
 			small_and_empty_images_have_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			everything_shifted_goes_over_to_chunks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_compresses_well_counts_for_little, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			objects_that_are_elsewhere_are_said_and_forgiven, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
