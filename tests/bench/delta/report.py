@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from settings import MIB, SOURCE, WORK, say
+from settings import ALL_FORMATS, MIB, PLAIN_FORMATS, SOURCE, WORK, say
 
 BEGIN = "<!-- bench-delta: begin (made by `make bench-delta`) -->"
 END = "<!-- bench-delta: end -->"
@@ -50,7 +50,9 @@ def ratio(a, b):
 
 class Results:
     def __init__(self, results):
-        self.about, self.rows = results["about"], results["rows"]
+        self.about = results["about"]
+        order = [*ALL_FORMATS, *PLAIN_FORMATS]
+        self.rows = sorted(results["rows"], key=lambda row: order.index(row["format"]))
         self.formats = [r["format"] for r in self.rows if r["table"] == "image"]
 
     def find(self, **wanted):
