@@ -47,6 +47,8 @@ static int load_index(struct ways *w, struct ways_image *im, struct err *e)
 	im->cost[WAY_DELTA].tables = d->index_bytes.fetched;
 	if (slot_index_parse(d->index_bytes.data, d->index_bytes.len, i->size, &d->index, e) < 0)
 		return err_wrap(e, "index of %s", i->name);
+	d->index.in_file = d->index_bytes.mapped;
+	slot_index_rest(&d->index);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #include "partitions/slot/index.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "agent/base/must.h"
 #include "partitions/slot/index_header.h"
@@ -133,6 +135,18 @@ bool slot_index_next(const struct slot_index *index, struct slot_walk *w, struct
 	w->offset += out->length;
 	w->number++;
 	return true;
+}
+
+void slot_index_rest(const struct slot_index *index)
+{
+	const uint8_t *first = index->lengths ? index->lengths : index->zero;
+	const uint8_t *end = index->hashes + (size_t)index->stored * 8;
+	size_t before = (uintptr_t)first % (size_t)sysconf(_SC_PAGESIZE);
+
+	/* Memory has no file behind it that would keep the content. */
+	if (index->in_file)
+		(void)madvise((void *)((uintptr_t)first - before), (size_t)(end - first) + before,
+			MADV_DONTNEED);
 }
 
 /* What the reader would refuse is a fault of who calls. */

@@ -51,6 +51,7 @@ struct slot_index {
 	uint32_t stored; /* entries that are not zero */
 	uint16_t rule; /* by which it was cut: SLOT_RULE_…, or one that is not known here */
 	bool content_defined; /* rule is not SLOT_RULE_BLOCKS: entries have lengths of their own */
+	bool in_file; /* for the caller to set: its bytes are a mapped file */
 	const uint8_t *lengths; /* NULL for blocks */
 	const uint8_t *zero;
 	const uint8_t *generations;
@@ -89,6 +90,12 @@ struct slot_walk {
 
 /* The next entry, false behind the last. */
 bool slot_index_next(const struct slot_index *index, struct slot_walk *w, struct slot_entry *out);
+
+/*
+ * Now and then during a walk: lets go of the memory of a mapped file, whose pages come back
+ * as they are needed. Nothing for bytes that are not in a file.
+ */
+void slot_index_rest(const struct slot_index *index);
 
 /* The match hash: XXH3-64, seed 0. Source: libxxhash. */
 uint64_t slot_match_hash(const void *data, size_t len);

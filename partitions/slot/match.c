@@ -99,8 +99,9 @@ static uint64_t place_of(struct matching *m, const struct slot_entry *entry, uin
  * Where a seed is mostly holes, a few looks would bring all of its table into
  * memory, because the kernel maps what lies around a page as well.
  */
-static void rest_seeds(const struct slot_match_request *r)
+static void rest_tables(const struct slot_match_request *r)
 {
+	slot_index_rest(r->index);
 	for (size_t i = 0; i < r->seed_count; i++)
 		slot_seed_rest(r->seeds[i]);
 }
@@ -118,7 +119,7 @@ static void walk(struct matching *m)
 		scratch_settle_behind(
 			&m->r->survey->blocks, &settled_blocks, entry.number * sizeof(uint64_t));
 		if (entry.number % REST_EVERY == 0)
-			rest_seeds(m->r);
+			rest_tables(m->r);
 		if (entry.zero) {
 			m->out->zeros += bytes;
 			continue;

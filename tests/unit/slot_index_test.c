@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "partitions/slot/index.h"
@@ -123,6 +126,64 @@ static void reads_the_chunks_it_wrote(void **state)
 	assert_true(x.content_defined);
 	assert_int_equal(x.rule, 0x8001);
 	expect_items(&x, chunks, CHUNK_COUNT);
+}
+
+static long resident_kib(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Items that are not zero, each with a hash of its own. */
+static void write_many(uint32_t count, struct buf *out)
+{
+	struct slot_index_item *items = calloc(count, sizeof(*items));
+	struct err e = {0};
+
+	assert_non_null(items);
+	for (uint32_t i = 0; i < count; i++)
+		items[i] = (struct slot_index_item){.length = BLOCK, .hash = i + 1};
+	assert_int_equal(slot_index_write((uint64_t)count * BLOCK, 0, items, count, out, &e), 0);
+	free(items);
+}
+
+/* Only what lies in a file can come back, so only that goes. */
+static void rest_gives_a_mapped_index_back_and_changes_nothing(void **state)
+{
+	const uint32_t count = 1u << 20;
+	AUTO_BUF struct buf b = buf_make(16u << 20);
+	struct slot_walk w = {0};
+	struct slot_entry entry;
+	struct slot_index x;
+	struct err e = {0};
+	FILE *file = tmpfile();
+
+	(void)state;
+	write_many(count, &b);
+	assert_non_null(file);
+	assert_int_equal(fwrite(b.data, 1, b.len, file), b.len);
+	assert_int_equal(fflush(file), 0);
+	uint8_t *mapped = mmap(NULL, b.len, PROT_READ, MAP_SHARED, fileno(file), 0);
+	assert_true(mapped != MAP_FAILED);
+	assert_int_equal(slot_index_parse(mapped, b.len, (uint64_t)count * BLOCK, &x, &e), 0);
+	long before = resident_kib();
+	slot_index_rest(&x);
+	assert_true(resident_kib() > before - 1024);
+	x.in_file = true;
+	slot_index_rest(&x);
+	assert_true(resident_kib() < before - 6 * 1024);
+	for (uint32_t i = 0; slot_index_next(&x, &w, &entry); i++) {
+		if (entry.hash != i + 1)
+			fail_msg("entry %u", i);
+	}
+	assert_int_equal(w.number, count);
+	munmap(mapped, b.len);
+	fclose(file);
 }
 
 static void bytes_are_those_of_the_format_page(void **state)
@@ -399,6 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_blocks_it_wrote),
 		cmocka_unit_test(reads_the_chunks_it_wrote),
+		cmocka_unit_test(rest_gives_a_mapped_index_back_and_changes_nothing),
 		cmocka_unit_test(bytes_are_those_of_the_format_page),
 		cmocka_unit_test(refuses_a_header_that_lies),
 		cmocka_unit_test(refuses_bits_behind_the_last_entry),
