@@ -18,7 +18,6 @@
 struct decoder {
 	enum slot_encoding encoding;
 	const struct pages *stored; /* borrowed: emptied as it is decoded; may be NULL */
-	size_t stored_kept; /* bytes at its start that are not */
 	void (*grown)(void *ctx, size_t len); /* may be NULL */
 	void *grown_ctx; /* borrowed */
 	z_stream zlib;
@@ -51,8 +50,8 @@ static size_t step_end(size_t done, size_t len)
  */
 static void note_step(const struct decoder *d, size_t decoded, size_t put_out)
 {
-	if (d->stored && decoded > d->stored_kept)
-		pages_empty(d->stored, d->stored_kept, decoded - d->stored_kept);
+	if (d->stored)
+		pages_empty(d->stored, 0, decoded);
 	if (d->grown)
 		d->grown(d->grown_ctx, put_out);
 }
@@ -230,10 +229,9 @@ int decoder_open(enum slot_encoding encoding, struct decoder **out, struct err *
 	return 0;
 }
 
-void decoder_empty_input(struct decoder *d, const struct pages *stored, size_t kept)
+void decoder_empty_input(struct decoder *d, const struct pages *stored)
 {
 	d->stored = stored;
-	d->stored_kept = kept;
 }
 
 void decoder_watch(struct decoder *d, void (*grown)(void *ctx, size_t len), void *ctx)

@@ -21,10 +21,10 @@ void decoder_free(struct decoder *d);
 
 /*
  * From now on decoder_run is only given bytes from the start of `stored`, and empties
- * it from the front, but for the first `kept` bytes, while the output grows: both
- * together need the memory of one. Borrowed while the decoder lives.
+ * it from the front while the output grows: both together need the memory of one.
+ * Borrowed while the decoder lives.
  */
-void decoder_empty_input(struct decoder *d, const struct pages *stored, size_t kept);
+void decoder_empty_input(struct decoder *d, const struct pages *stored);
 
 /*
  * From now on decoder_run calls `grown` from time to time with the number of output

@@ -81,7 +81,7 @@ static int prepare(struct frame_cache *c, struct err *e)
 		if (decoder_open(c->delta->encoding, &c->decoder, e) < 0 ||
 			pages_get(SLOT_FRAME_STORED_MAX, &c->stored, e) < 0)
 			return -1;
-		decoder_empty_input(c->decoder, &c->stored, 0);
+		decoder_empty_input(c->decoder, &c->stored);
 	}
 	return announce(c, e);
 }

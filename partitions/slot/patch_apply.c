@@ -245,7 +245,7 @@ static int get_memory(struct patch_source *s, struct err *e)
 		pages_get(largest(t->stored, t->count), &s->stored, e) < 0 ||
 		pages_get(largest(t->raw, t->count), &s->raw, e) < 0)
 		return -1;
-	decoder_empty_input(s->decoder, &s->stored, 0);
+	decoder_empty_input(s->decoder, &s->stored);
 	return 0;
 }
 

@@ -9,12 +9,6 @@
 
 #define FETCH_STEP (512u * 1024)
 
-/*
- * Stored bytes whose memory is never given back: taking it again, page by page, for each
- * piece cost a tenth of an install. Large pieces, for which memory is short, still share.
- */
-#define STORED_KEPT FETCH_STEP
-
 static uint64_t first_leaf(uint64_t piece)
 {
 	return piece * SLOT_LEAVES_A_PIECE;
@@ -161,7 +155,7 @@ static int open_packed(struct source *s, struct err *e)
 		pages_get(largest_stored(image->pieces), &s->stored, e) < 0 ||
 		hash_behind_open(image->leaf_alg, with_thread, &s->hasher, e) < 0)
 		return -1;
-	decoder_empty_input(s->decoder, &s->stored, STORED_KEPT);
+	decoder_empty_input(s->decoder, &s->stored);
 	decoder_watch(s->decoder, piece_grown, s);
 	return 0;
 }
@@ -232,43 +226,27 @@ static int fetch_plain(struct source *s, uint64_t piece, struct err *e)
 	return wait_written(s, s->out.size, e);
 }
 
-/* Gives back [from, from + len) of the last output, once it is written. */
-static int empty_out(struct source *s, size_t from, size_t len, struct err *e)
-{
-	if (wait_written(s, from + len, e) < 0)
-		return -1;
-	if (from < s->out.size)
-		pages_empty(&s->out, from, len);
-	return 0;
-}
-
 /*
  * The stored bytes of a piece. While they come, as much memory at the end of the last
- * output is given back, but for what STORED_KEPT has anyway; when they are decoded, they
- * go as the output grows to there. So both never need the memory of more than one piece
- * and STORED_KEPT.
+ * output is given back; when they are decoded, they go as the output grows to there.
+ * So both never need the memory of more than one piece.
  */
 static int fetch_stored(struct source *s, struct byte_range r, struct err *e)
 {
 	size_t len = (size_t)r.length;
-	size_t shared = len > STORED_KEPT ? len - STORED_KEPT : 0;
-	size_t keep = s->out.size > shared ? s->out.size - shared : 0;
+	size_t keep = s->out.size > len ? s->out.size - len : 0;
 
 	keep -= keep % PAGES_ALIGN;
 	for (size_t done = 0, n; done < len; done += n) {
 		n = step_of(len - done);
-		if (done >= STORED_KEPT && empty_out(s, keep + done - STORED_KEPT, n, e) < 0)
+		if (wait_written(s, keep + done + n, e) < 0)
 			return -1;
+		if (keep + done < s->out.size)
+			pages_empty(&s->out, keep + done, n);
 		if (read_step(s, r.offset + done, s->stored.data + done, n, e) < 0)
 			return -1;
 	}
-	return 0;
-}
-
-static void empty_stored(const struct source *s)
-{
-	if (s->stored.size > STORED_KEPT)
-		pages_empty(&s->stored, STORED_KEPT, s->stored.size - STORED_KEPT);
+	return wait_written(s, s->out.size, e);
 }
 
 /* The wanted leaves of a piece, one bit each. */
@@ -289,8 +267,6 @@ static int decode_and_hash(struct source *s, uint64_t piece, size_t stored, stru
 {
 	size_t len = slot_piece_length(s->image->size, piece);
 
-	if (wait_written(s, s->out.size, e) < 0)
-		return -1;
 	hash_behind_begin(s->hasher, s->out.data, len, wanted_bits(s, piece));
 	if (decoder_run(s->decoder, s->stored.data, stored, s->out.data, len, e) < 0) {
 		hash_behind_abandon(s->hasher);
@@ -315,7 +291,7 @@ static int fetch_packed(struct source *s, uint64_t piece, struct err *e)
 			(unsigned long long)first_leaf(piece), (unsigned long long)piece,
 			(unsigned long long)r.offset, (unsigned long long)(r.offset + r.length));
 	int rc = decode_and_hash(s, piece, (size_t)r.length, e);
-	empty_stored(s);
+	pages_empty(&s->stored, 0, s->stored.size);
 	return rc < 0 ? err_wrap(e, "piece %llu", (unsigned long long)piece) : 0;
 }
 

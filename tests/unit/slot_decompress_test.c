@@ -100,7 +100,7 @@ static void the_input_is_given_back_while_it_is_decoded(void **state)
 		assert_int_equal(pages_get(SLOT_STORED_MAX, &stored, &e), 0);
 		assert_int_equal(pages_get(PIECE, &out, &e), 0);
 		assert_int_equal(decoder_open(all[i], &d, &e), 0);
-		decoder_empty_input(d, &stored, 0);
+		decoder_empty_input(d, &stored);
 		for (int round = 0; round < 2; round++) {
 			size_t n = rig_encode(all[i], noise, PIECE, stored.data, stored.size);
 			assert_true(n > PIECE && resident(&stored) >= n);
