@@ -94,9 +94,11 @@ static int add_up(struct slot_index *x, struct err *e)
 		if (!entry.zero)
 			x->stream[entry.generation] += entry.length;
 	}
-	if (!MUST("slot.index-sum", w.offset == x->image_size))
-		return err_set(e, E_META, "index: entries add up to %llu bytes, the image has %llu",
-			(unsigned long long)w.offset, (unsigned long long)x->image_size);
+	if (!MUST("slot.index-sum", w.number == x->count && w.offset == x->image_size))
+		return err_set(e, E_META,
+			"index: %u of %u entries add up to %llu bytes, the image has %llu",
+			w.number, x->count, (unsigned long long)w.offset,
+			(unsigned long long)x->image_size);
 	return 0;
 }
 
@@ -125,6 +127,13 @@ bool slot_index_next(const struct slot_index *index, struct slot_walk *w, struct
 		.offset = w->offset,
 		.length = length_at(index, w->number),
 		.zero = bit_at(index->zero, w->number)};
+	/*
+	 * A mapped file can change on its medium after it was checked. Whatever it says then, the
+	 * walk stays within the image and within its own table; leaves decide about the rest.
+	 */
+	if (out->length > index->image_size - w->offset ||
+		(!out->zero && w->stored_number >= index->stored))
+		return false;
 	if (!out->zero) {
 		out->generation = nibble_at(index->generations, w->stored_number);
 		out->hash = le64_get(index->hashes + (size_t)w->stored_number * 8);

@@ -88,7 +88,10 @@ struct slot_walk {
 	uint64_t at[SLOT_GENERATIONS];
 };
 
-/* The next entry, false behind the last. */
+/*
+ * The next entry, false behind the last, or where the bytes have changed since they were
+ * parsed and no entry can follow: always within the image, always a hash of the table.
+ */
 bool slot_index_next(const struct slot_index *index, struct slot_walk *w, struct slot_entry *out);
 
 /*

@@ -65,8 +65,8 @@ static void need_frame(
 {
 	uint32_t i = slot_frames_find(f, entry->generation, entry->at);
 
-	assert(i < f->count); /* slot_frames_check has seen to it */
-	if (out->need[i / 8] >> (i % 8) & 1)
+	/* No frame: the index has changed since slot_frames_check. Writing will say so. */
+	if (i >= f->count || (out->need[i / 8] >> (i % 8) & 1))
 		return;
 	out->need[i / 8] |= (uint8_t)(1u << i % 8);
 	out->frames_needed++;

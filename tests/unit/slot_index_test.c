@@ -310,6 +310,9 @@ static void refuses_lengths_that_do_not_add_up(void **state)
 	c.data[28] = 0xbe; /* one too few, in the last */
 	expect_refused(&c, c.len, CHUNK_SUM, "add up");
 	c.data[28] = 0xbf;
+	c.data[26] = 0xff; /* the entries before the last are the image already */
+	expect_refused(&c, c.len, CHUNK_SUM, "4 of 5 entries add up");
+	c.data[26] = 0x3f;
 	c.data[21] = 0xff; /* all of them as long as can be */
 	c.data[20] = 0xff;
 	expect_refused(&c, c.len, CHUNK_SUM, "add up");
@@ -373,6 +376,32 @@ static struct buf zero_blocks(uint32_t count)
 	assert_int_equal(buf_add(&b, header, sizeof(header), &e), 0);
 	assert_int_equal(buf_add(&b, bits, (count + 7) / 8, &e), 0);
 	return b;
+}
+
+/* As the pages of a mapped file may: the walk keeps to the image and to the table. */
+static void no_byte_that_changes_after_the_check_leads_astray(void **state)
+{
+	static const uint8_t changes[] = {0x01, 0x80, 0xff};
+	struct slot_entry entry;
+	struct slot_index x;
+	struct err e = {0};
+
+	(void)state;
+	for (int kind = 0; kind < 2; kind++) {
+		AUTO_BUF struct buf b = kind == 0 ? write_blocks() : write_chunks();
+		const uint64_t size = kind == 0 ? BLOCK_SUM : CHUNK_SUM;
+		assert_int_equal(slot_index_parse(b.data, b.len, size, &x, &e), 0);
+		for (size_t i = SLOT_INDEX_HEADER; i < 3 * b.len; i++) {
+			struct slot_walk w = {0};
+			b.data[i / 3] ^= changes[i % 3];
+			while (slot_index_next(&x, &w, &entry)) {
+				assert_true(entry.offset + entry.length <= size);
+				assert_true(entry.zero || entry.stored_number < x.stored);
+			}
+			assert_true(w.stored_number <= x.stored);
+			b.data[i / 3] ^= changes[i % 3];
+		}
+	}
 }
 
 static void entries_end_at_2_to_the_22nd(void **state)
@@ -469,6 +498,7 @@ int main(void)
 		cmocka_unit_test(refuses_an_index_of_another_image),
 		cmocka_unit_test(refuses_lengths_that_do_not_add_up),
 		cmocka_unit_test(no_change_of_a_byte_leads_astray),
+		cmocka_unit_test(no_byte_that_changes_after_the_check_leads_astray),
 		cmocka_unit_test(entries_end_at_2_to_the_22nd),
 		cmocka_unit_test(the_writer_refuses_what_no_reader_would_take),
 		cmocka_unit_test(the_match_hash_is_xxh3_64_with_seed_0),
