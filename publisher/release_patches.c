@@ -53,7 +53,9 @@ static int find_release(struct publisher *p, const char *product, const char *te
 	if (strcmp(text, "previous") == 0)
 		return history_newest(p, product, out, e);
 	if (release_parse_number(text, "--patch-from", 1, UINT64_C(1) << 53, &release, e) < 0)
-		return -1;
+		return err_set(e, E_USAGE,
+			"--patch-from is \"%s\", must be the number of a release or \"previous\"",
+			text);
 	if (history_find(p, product, release, out, e) < 0)
 		return err_wrap(e, "--patch-from");
 	return 0;

@@ -5,42 +5,20 @@
 # tables, data, the running slot or the data partition are not as they should be.
 # shellcheck disable=SC2016 # eval expands what stands in single quotes
 set -u
-: "${PAWL:?}" "${PAWL_REPO:?}" "${PAWL_SOURCE:?}"
-PATH=$PATH:/usr/sbin:/sbin
-# shellcheck source=tests/lib/tap.sh
-. "$PAWL_SOURCE/tests/lib/tap.sh"
-# shellcheck source=tests/lib/device.sh
-. "$PAWL_SOURCE/tests/lib/device.sh"
+# shellcheck source=tests/lib/chain.sh
+. "${PAWL_SOURCE:?}/tests/lib/chain.sh"
 # shellcheck source=tests/lib/server.sh
 . "$PAWL_SOURCE/tests/lib/server.sh"
 
-T=$(realpath "$(mktemp -d)")
-W=$T/w
-P=$W/public
-D=$T/dev
 NEW=5
 clean() {
 	server_stop
 	! mountpoint -q "$D/var/lib/pawl" || umount "$D/var/lib/pawl"
-	chmod -R u+w "$T"
-	rm -rf "$T"
+	chain_clean
 }
 trap clean EXIT
 
-p() {
-	"$PAWL" --root "$D" --quiet "$@"
-}
-
-repo() {
-	"$PAWL_REPO" --repo "$W" --quiet "$@"
-}
-
-# noise KEY KIB: bytes that nothing compresses, the same for the same key
-noise() {
-	head -c "$(($2 * 1024))" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032d' "$1")" \
-		-iv 00000000000000000000000000000000 2>/dev/null
-}
-
+# Larger releases than those of chain.sh, without its logo.
 # release N: both images; each release changes one file of a dozen, and adds one.
 release() {
 	local n=$1 i

@@ -5,42 +5,21 @@
 # first part that is none, for all of it; a server without ranges does as well.
 # shellcheck disable=SC2016 # eval expands what stands in single quotes
 set -u
-: "${PAWL:?}" "${PAWL_REPO:?}" "${PAWL_SOURCE:?}"
-PATH=$PATH:/usr/sbin:/sbin
-# shellcheck source=tests/lib/tap.sh
-. "$PAWL_SOURCE/tests/lib/tap.sh"
-# shellcheck source=tests/lib/device.sh
-. "$PAWL_SOURCE/tests/lib/device.sh"
+# shellcheck source=tests/lib/chain.sh
+. "${PAWL_SOURCE:?}/tests/lib/chain.sh"
 # shellcheck source=tests/lib/server.sh
 . "$PAWL_SOURCE/tests/lib/server.sh"
 
-T=$(realpath "$(mktemp -d)")
-W=$T/w
-P=$W/public
-D=$T/dev
 MIB=12
 clean() {
 	server_stop
-	chmod -R u+w "$T"
-	rm -rf "$T"
+	chain_clean
 }
 trap clean EXIT
 
-p() {
-	"$PAWL" --root "$D" --quiet "$@"
-}
-
-repo() {
-	"$PAWL_REPO" --repo "$W" --quiet "$@"
-}
-
-# noise KEY KIB: bytes that nothing compresses, the same for the same key
-noise() {
-	head -c "$(($2 * 1024))" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032d' "$1")" \
-		-iv 00000000000000000000000000000000 2>/dev/null
-}
-
-# release N: of 7 MiB that stay, and 200 KiB that do not; the manifest may be edited before it is signed
+# Other releases than those of chain.sh, and so other devices.
+# release N [STATEMENT]: of 7 MiB that stay, and 200 KiB that do not; the manifest may be edited
+# before it is signed
 release() {
 	repo allot --out "$T/backstop.json" >/dev/null
 	[ "$1" != 1 ] || {

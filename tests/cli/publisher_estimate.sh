@@ -142,7 +142,7 @@ tap_check "the repository with it is good" repo verify
 tap_refuse "a patch from no release" 33 "no release 9" make_said b --patch-from 9
 tap_refuse "twice from the same" 2 "given twice" make_said b --patch-from 1,1
 tap_refuse "twice, once by its word" 2 "release 5 is given twice" make_said b --patch-from previous,5
-tap_refuse "from what is no number" 2 "--patch-from" make_said b --patch-from last
+tap_refuse "from what is no number" 2 'must be the number of a release or "previous"' make_said b --patch-from last
 head -c 2097152 /dev/urandom >"$T/new"
 make_said new --patch-from 1
 tap_check "a patch that saves nothing is left out" is \
