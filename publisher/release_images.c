@@ -13,6 +13,11 @@ static int put_object(json_t *obj, const char *key, const struct plan_object *o,
 		json_pack("{s:s, s:I}", "sha256", hex, "length", (json_int_t)o->length), e);
 }
 
+static int append(json_t *list, json_t *one, struct err *e)
+{
+	return json_array_append_new(list, one) < 0 ? err_set(e, E_NOMEM, "no memory") : 0;
+}
+
 /* A table, and its differences from older ones. */
 static int put_table(json_t *obj, const char *key, const struct plan_object *o,
 	const struct plan_differences *all, struct err *e)
@@ -29,8 +34,8 @@ static int put_table(json_t *obj, const char *key, const struct plan_object *o,
 		hash_to_hex(d->object.sha256, hex);
 		json_t *one = json_pack("{s:s, s:s, s:I}", "base", base, "sha256", hex, "length",
 			(json_int_t)d->object.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
+		if (append(list, one, e) < 0)
+			return -1;
 	}
 	return all->count > 0 ? release_put(json_object_get(obj, key), "from", json_incref(list), e)
 			      : 0;
@@ -47,8 +52,8 @@ static int put_firsts(json_t *frames, const struct plan_firsts *all, struct err 
 		hash_to_hex(f->part.sha256, hex);
 		json_t *one = json_pack("{s:i, s:s, s:I}", "generations", (int)f->generations,
 			"sha256", hex, "length", (json_int_t)f->part.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
+		if (append(list, one, e) < 0)
+			return -1;
 	}
 	return all->count > 0 ? release_put(frames, "first", json_incref(list), e) : 0;
 }
@@ -78,8 +83,8 @@ static int put_patches(json_t *obj, const struct plan_image *image, struct err *
 		hash_to_hex(p->patch.sha256, hex);
 		json_t *one = json_pack("{s:s, s:s, s:I}", "from", from, "sha256", hex, "length",
 			(json_int_t)p->patch.length);
-		if (json_array_append_new(list, one) < 0)
-			return err_set(e, E_NOMEM, "no memory");
+		if (append(list, one, e) < 0)
+			return -1;
 		if (put_object(one, "table", &p->table, e) < 0)
 			return -1;
 	}
