@@ -46,4 +46,6 @@ LDFLAGS_agent_doctor_test := -Wl,--wrap=boot_ops_of,--wrap=session_open_boot,--w
 	-Wl,--wrap=boot_set_trial,--wrap=boot_set_identity,--wrap=boot_restore
 LDFLAGS_agent_tables_from_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
 LDFLAGS_agent_ways_test := -Wl,--wrap=fstatvfs,--wrap=fstatvfs64
+LDFLAGS_agent_ways_first_test := $(LDFLAGS_agent_ways_test)
+LDFLAGS_agent_ways_differences_test := $(LDFLAGS_agent_ways_test)
 LDFLAGS_publisher_differences_test := -Wl,--wrap=fsync
