@@ -333,18 +333,26 @@ static void break_piece(struct rig *r, uint32_t piece)
 	rig_digest(HASH_SHA256, stored, len, r->pieces.sha256[piece]);
 }
 
+/* The caller frees its bits. */
+static struct leaf_set all_leaves(void)
+{
+	struct leaf_set want = {.count = slot_leaf_count(SIZE)};
+
+	want.bits = malloc(want.count / 8 + 1);
+	assert_non_null(want.bits);
+	memset(want.bits, 0xff, want.count / 8 + 1);
+	return want;
+}
+
 static void a_decoder_that_fails_leaves_no_thread_at_the_piece(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i < ENCODINGS; i++) {
 		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
-		struct leaf_set want = {.count = slot_leaf_count(SIZE)};
+		struct leaf_set want = all_leaves();
 		struct slot_stats stats = {0};
 		struct source source = {0};
 		struct err e = {0};
-		want.bits = malloc(want.count / 8 + 1);
-		assert_non_null(want.bits);
-		memset(want.bits, 0xff, want.count / 8 + 1);
 		break_piece(r, 0);
 		reset();
 		assert_int_equal(source_open(&r->image, &want, &stats, &source, &e), 0);
@@ -392,14 +400,11 @@ static void leaves_are_handed_on_while_their_piece_is_decoded(void **state)
 	(void)state;
 	for (size_t i = 1; i < ENCODINGS; i++) {
 		struct rig *r = rig_new(SIZE, encodings[i], HASH_SHA256);
-		struct leaf_set want = {.count = slot_leaf_count(SIZE)};
+		struct leaf_set want = all_leaves();
 		struct slot_stats stats = {0};
 		struct source source = {0};
 		struct handed h = {.rig = r, .source = &source};
 		struct err e = {0};
-		want.bits = malloc(want.count / 8 + 1);
-		assert_non_null(want.bits);
-		memset(want.bits, 0xff, want.count / 8 + 1);
 		reset();
 		assert_int_equal(source_open(&r->image, &want, &stats, &source, &e), 0);
 		source.on_verified = note_handed;
